@@ -1,0 +1,82 @@
+"""The exchange, the queues and who is told what: the one place where they are named.
+
+Events travel over quorum queues bound to one topic exchange by their kind; requests go to classic transient queues
+through the default exchange. Publishers declare every queue they feed (`declare` is idempotent), so that no event is
+confirmed into nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mts_common.messages import (
+    AttemptFinished,
+    AttemptReport,
+    AttemptReportPart,
+    CallFinished,
+    CallReleased,
+    CallWant,
+    CancelTests,
+    DiallerAlive,
+    Message,
+    SettleOutcomes,
+    SettleRequests,
+    TestCancelled,
+    TestFinished,
+    TestRequested,
+)
+
+EXCHANGE = "mts"
+DEAD_QUEUE = "mts.dead"
+
+
+@dataclass(frozen=True, slots=True)
+class EventQueue:
+    """A durable quorum queue and the kinds of event that reach it."""
+
+    name: str
+    kinds: tuple[type[Message], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueue:
+    """A transient queue on which one kind of request is served."""
+
+    name: str
+    kind: type[Message]
+
+
+SCHEDULER_REQUESTS = EventQueue("scheduler.requests", (TestRequested,))
+SCHEDULER_ATTEMPTS = EventQueue("scheduler.attempts", (AttemptFinished,))
+SCHEDULER_CALLS = EventQueue("scheduler.calls", (CallFinished,))
+RESULTS_REQUESTS = EventQueue("results.requests", (TestRequested,))
+RESULTS_REPORTS = EventQueue("results.reports", (AttemptReport, AttemptReportPart))
+RESULTS_CALLS = EventQueue("results.calls", (CallFinished,))
+RESULTS_OUTCOMES = EventQueue("results.outcomes", (TestFinished, TestCancelled))
+
+CALL_WANTS = RequestQueue("scheduler.call-want", CallWant)
+DIALLER_ALIVES = RequestQueue("scheduler.dialler-alive", DiallerAlive)
+CALL_RELEASES = RequestQueue("scheduler.call-released", CallReleased)
+CANCELS = RequestQueue("scheduler.cancel", CancelTests)
+SCHEDULER_SETTLES = RequestQueue("scheduler.settle", SettleRequests)
+RESULTS_SETTLES = RequestQueue("results.settle-requests", SettleRequests)
+OUTCOME_SETTLES = RequestQueue("results.settle-outcomes", SettleOutcomes)
+
+EVENT_QUEUES = (
+    SCHEDULER_REQUESTS,
+    SCHEDULER_ATTEMPTS,
+    SCHEDULER_CALLS,
+    RESULTS_REQUESTS,
+    RESULTS_REPORTS,
+    RESULTS_CALLS,
+    RESULTS_OUTCOMES,
+)
+REQUEST_QUEUES = (
+    CALL_WANTS,
+    DIALLER_ALIVES,
+    CALL_RELEASES,
+    CANCELS,
+    SCHEDULER_SETTLES,
+    RESULTS_SETTLES,
+    OUTCOME_SETTLES,
+)
