@@ -1,0 +1,1 @@
+"""What a meter type is, and how each is read."""

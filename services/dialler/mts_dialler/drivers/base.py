@@ -1,0 +1,121 @@
+"""What a driver is given and what it fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from mts_common.messages import (
+    MeterClock,
+    MeterData,
+    NameValue,
+    RegisterReading,
+    Section,
+    SectionResult,
+    SectionState,
+    SurveyChannel,
+    SurveyReading,
+)
+from mts_dialler.line import Line
+
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRange:
+    """[start, end) in aware UTC; never empty, never past the time at which it was made."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What to read. The forms of address and password are those of `mts_common.catalogue`.
+
+    `zone` is that of the meter's clock; `survey` None = none wanted. An absent text is "".
+    """
+
+    test_id: int
+    meter_type: str
+    outstation_address: str = ""
+    serial_number: str = ""
+    password: str = field(default="", repr=False)
+    zone: ZoneInfo = _UTC
+    survey: SurveyRange | None = None
+
+
+class ReportBuilder:
+    """Collects what is read, as it is read, so that it survives a call that breaks.
+
+    Fill the lists, and give a verdict on each section when it is done. A section that has data but no verdict when
+    the call ends counts as partial, one without either as failed.
+    """
+
+    def __init__(self) -> None:
+        self.serial_number: str | None = None
+        self.clock: MeterClock | None = None
+        self.status_events: list[str] = []
+        self.properties: list[NameValue] = []
+        self.registers: list[RegisterReading] = []
+        self.profile_configuration: list[str] = []
+        self._survey: dict[tuple[str, str], list[SurveyReading]] = {}
+        self._verdicts: dict[Section, SectionResult] = {}
+
+    def add_survey(self, name: str, units: str, readings: Iterable[SurveyReading] = ()) -> None:
+        """Appends to the channel `name`; channels stand in the order of their first mention."""
+        self._survey.setdefault((name, units), []).extend(readings)
+
+    def read(self, section: Section) -> None:
+        """The section is whole."""
+        self._verdicts[section] = SectionResult(state=SectionState.READ)
+
+    def partial(self, section: Section, why: str) -> None:
+        """Something that the meter has of this section could not be read."""
+        self._verdicts[section] = SectionResult(state=SectionState.PARTIAL, error=why)
+
+    def failed(self, section: Section, why: str) -> None:
+        self._verdicts[section] = SectionResult(state=SectionState.FAILED, error=why)
+
+    def data(self) -> MeterData:
+        """All that was read so far."""
+        return MeterData(
+            serial_number=self.serial_number,
+            clock=self.clock,
+            status_events=tuple(self.status_events),
+            properties=tuple(self.properties),
+            registers=tuple(self.registers),
+            profile_configuration=tuple(self.profile_configuration),
+            survey=tuple(
+                SurveyChannel(name=name, units=units, readings=tuple(readings))
+                for (name, units), readings in self._survey.items()
+            ),
+        )
+
+    def sections(self, wanted: Set[Section], why: str) -> dict[Section, SectionResult]:
+        """A verdict on each section of `wanted`; `why` is said of those that the driver gave none on."""
+        data = self.data()
+        verdicts = dict(self._verdicts)
+        for section in wanted - verdicts.keys():
+            state = SectionState.PARTIAL if getattr(data, section.value) else SectionState.FAILED
+            verdicts[section] = SectionResult(state=state, error=why)
+        return {section: verdicts[section] for section in Section if section in verdicts}
+
+
+class Driver(Protocol):
+    """Reads one family of meters."""
+
+    def sections(self, terms: Terms) -> frozenset[Section]:
+        """What will be read for these terms."""
+        ...
+
+    async def read(self, line: Line, terms: Terms, report: ReportBuilder) -> None:
+        """Signs on, fills `report`, and always signs off (after `line.begin_sign_off`).
+
+        Raises leaves of `DiallerError` for what ends the test; what could not be read but broke nothing is marked
+        failed in `report`, and the reading goes on.
+        """
+        ...
