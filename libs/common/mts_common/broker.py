@@ -1,0 +1,45 @@
+"""A process's whole dealings with RabbitMQ, over three connections: publishing, consuming, asking."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from mts_common.amqp import Link
+from mts_common.consumer import Batching, Consumer, Handler
+from mts_common.publisher import Publisher
+from mts_common.requests import Requester, Server, serve
+from mts_common.topology import EventQueue, RequestQueue
+
+
+class Broker:
+    """Connections are made when first needed. `name` shows in the broker's list of connections."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._publishing = Link(url, f"{name} publish")
+        self._consuming = Link(url, f"{name} consume")
+        self._asking = Link(url, f"{name} ask")
+        self.publisher = Publisher(self._publishing)
+        self.requester = Requester(self._asking)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.requester.close()
+        for link in (self._consuming, self._asking, self._publishing):
+            await link.close()
+
+    async def consume(self, queue: EventQueue, handler: Handler, batching: Batching | None = None) -> None:
+        """Feed `queue` to `handler` until cancelled. Raises `consumer.TooManyDead`."""
+        await Consumer(self._consuming, self.publisher, queue, handler, batching).run()
+
+    async def serve(self, queue: RequestQueue, server: Server) -> None:
+        """Answer the questions on `queue` until cancelled."""
+        await serve(self._asking, queue, server)
+
+    async def check(self) -> None:
+        """Raises `publisher.PublishFailed` if the broker cannot be reached now."""
+        await self.publisher.check()

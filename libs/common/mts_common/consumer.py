@@ -1,0 +1,175 @@
+"""Consuming events in batches: acknowledged after their effect, whatever order or number they arrive in.
+
+A failing batch is halved down to the culprit, which alone is put aside with its reason. Too many in a row stop the
+consumer: then the code is wrong, not the messages. What says that a server of ours is away is tried again instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from mts_common import database
+from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, unpack
+from mts_common.messages import MalformedMessage, Message, decode, encode
+from mts_common.publisher import Publisher, PublishFailed
+from mts_common.topology import EventQueue
+
+Handler = Callable[[list[Any]], Awaitable[None]]
+"""Takes items of the kinds of its queue, in the order they arrived, and returns when their effect is lasting."""
+
+MAX_DEAD_IN_A_ROW = 20
+STALL_SECONDS = 600.0
+
+_log = logging.getLogger(__name__)
+
+
+class Rejected(Exception):
+    """A handler's word that an item can never be handled; its text is the reason."""
+
+
+class TooManyDead(Exception):
+    """So many items in a row could not be handled that the consumer stopped."""
+
+
+class ConsumerLost(Exception):
+    """The broker took the consumer away; it is to be set up again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How much a consumer takes at once: at most `items`, waited for at most `seconds` after the first."""
+
+    items: int = 500
+    seconds: float = 0.02
+    prefetch: int = 100
+
+
+class Consumer:
+    """Feeds the items of one queue to a handler for as long as `run` runs."""
+
+    def __init__(
+        self, link: Link, publisher: Publisher, queue: EventQueue, handler: Handler, batching: Batching | None = None
+    ) -> None:
+        self._link = link
+        self._publisher = publisher
+        self._queue = queue
+        self._handler = handler
+        self._batching = batching or Batching()
+        self._kinds = {kind.kind: kind for kind in queue.kinds}
+        self._dead_in_a_row = 0
+
+    async def run(self) -> None:
+        """Consume until cancelled, setting up again whatever is lost. Raises `TooManyDead`."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._consume(backoff)
+            except (ConsumerLost, PublishFailed, *BROKER_AWAY) as error:
+                _log.warning("%s: %s, consuming again", self._queue.name, type(error).__name__)
+                await backoff.wait()
+
+    async def _consume(self, backoff: Backoff) -> None:
+        channel = await self._link.channel(confirms=True, prefetch=self._batching.prefetch)
+        arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+
+        def lost(*_: object) -> None:
+            arrived.put_nowait(None)
+
+        try:
+            await declare_events(channel)
+            channel.close_callbacks.add(lost)
+            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lost)
+            queue = await channel.get_queue(self._queue.name, ensure=False)
+            await queue.consume(arrived.put, timeout=10)
+            backoff.reset()
+            while True:
+                batch = await self._next_batch(arrived)
+                await self._settle(batch)
+                await _acknowledge(channel, batch)
+        finally:
+            await _close(channel)
+
+    async def _next_batch(
+        self, arrived: asyncio.Queue[AbstractIncomingMessage | None]
+    ) -> list[AbstractIncomingMessage]:
+        batch = [_live(await arrived.get())]
+        try:
+            async with asyncio.timeout(self._batching.seconds):
+                while len(batch) < self._batching.prefetch // 2:
+                    batch.append(_live(await arrived.get()))
+        except TimeoutError:
+            pass
+        return batch
+
+    async def _settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        items: list[Message] = []
+        for message in batch:
+            items += await self._items(message)
+        for start in range(0, len(items), self._batching.items):
+            await self._handle(items[start : start + self._batching.items])
+
+    async def _items(self, message: AbstractIncomingMessage) -> list[Message]:
+        model = self._kinds.get(message.type or "")
+        try:
+            if model is None:
+                raise MalformedMessage(f"a message of kind {message.type!r} has no place here")
+            return list(decode(model, unpack(message)))
+        except (MalformedMessage, BodyTooLarge, OSError, EOFError) as error:
+            await self._put_aside(message.type or "", message.body, str(error))
+            return []
+
+    async def _handle(self, items: list[Message]) -> None:
+        backoff = Backoff()
+        while items:
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await self._handler(items)
+                self._dead_in_a_row = 0
+                return
+            except (*database.UNAVAILABLE, PublishFailed) as error:
+                _log.warning("%s: %s, handling again", self._queue.name, type(error).__name__)
+                await backoff.wait()
+            except Exception as error:
+                if len(items) > 1:
+                    middle = len(items) // 2
+                    await self._handle(items[:middle])
+                    items = items[middle:]
+                    continue
+                _log.exception("%s: put aside", self._queue.name)
+                await self._put_aside(items[0].kind, encode(items), f"{type(error).__name__}: {error}")
+                return
+
+    async def _put_aside(self, kind: str, body: bytes, reason: str) -> None:
+        reasons = {"mts-queue": self._queue.name, "mts-reason": reason[:500]}
+        await self._publisher.dead_letter(kind, body, reasons)
+        self._dead_in_a_row += 1
+        if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:
+            raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason[:200]}")
+
+
+def _live(message: AbstractIncomingMessage | None) -> AbstractIncomingMessage:
+    if message is None:
+        raise ConsumerLost
+    return message
+
+
+async def _acknowledge(channel: AbstractChannel, batch: Sequence[AbstractIncomingMessage]) -> None:
+    """One ack for all: a channel's batches are settled in order, so every lower tag is settled too."""
+    underlay = await channel.get_underlay_channel()
+    tag = batch[-1].delivery_tag
+    if tag is not None:
+        await underlay.basic_ack(tag, multiple=True)
+
+
+async def _close(channel: AbstractChannel) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await channel.close()
+    except BROKER_AWAY:
+        pass

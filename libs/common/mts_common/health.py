@@ -1,0 +1,82 @@
+"""Liveness and readiness, and the small HTTP server that tells them for services without one of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+CHECK_SECONDS = 3.0
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when what it looks at is not well; its text is shown."""
+
+
+class Health:
+    """`alive` turns false when the process should be restarted; `checks` say whether it can work now."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self.alive = True
+
+    async def faults(self) -> dict[str, str]:
+        """What is not well, by the name of its check; empty when ready."""
+        results = await asyncio.gather(*map(self._fault, self._checks.values()))
+        return {name: fault for name, fault in zip(self._checks, results, strict=True) if fault is not None}
+
+    async def _fault(self, check: Check) -> str | None:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await check()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return None
+
+    async def answer(self, path: str) -> tuple[int, dict[str, object]]:
+        """HTTP status and body for /health/live and /health/ready."""
+        if path == "/health/live":
+            return (200, {"status": "OK"}) if self.alive else (503, {"status": "stuck"})
+        if path == "/health/ready":
+            faults = await self.faults()
+            return (503, {"status": "not ready", "faults": faults}) if faults else (200, {"status": "OK"})
+        return 404, {"details": ["there is nothing here"]}
+
+
+async def serve_health(health: Health, host: str, port: int) -> None:
+    """Serve the health endpoints over plain HTTP until cancelled."""
+
+    async def app(
+        scope: MutableMapping[str, Any],
+        _receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        status, body = await health.answer(scope["path"])
+        headers = [(b"content-type", b"application/json; charset=utf-8")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=5,
+        limit_concurrency=50,
+    )
+    await HttpServer(config).serve()
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its signal handling, which would end the process under the service's feet."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are `service.run`'s."""
+        yield

@@ -1,0 +1,62 @@
+"""How a service process runs: signals become a stop event, the parts run together, the first fault ends them all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import uvloop
+
+from mts_common import telemetry
+from mts_common.settings import Settings
+
+Main = Callable[[asyncio.Event], Awaitable[None]]
+"""A service's work: runs until the stop event is set, then drains and returns."""
+
+_log = logging.getLogger(__name__)
+
+
+def run(service: str, settings: Settings, main: Main) -> int:
+    """Run `main` with logging and telemetry set up; the process's exit code: 0 after a stop, 1 after a fault."""
+    telemetry.setup(service, settings.log_level)
+    _log.info("starting with %s", settings.model_dump(mode="json"), extra={"action": "start"})
+    try:
+        uvloop.run(_with_signals(main))
+    except Exception:
+        _log.critical("stopped by a fault", exc_info=True, extra={"action": "fault"})
+        return 1
+    else:
+        _log.info("stopped", extra={"action": "stop"})
+        return 0
+    finally:
+        telemetry.shutdown()
+
+
+async def _with_signals(main: Main) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await main(stop)
+
+
+async def until_stopped(stop: asyncio.Event, parts: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+    """Run the named parts until `stop` is set, then cancel them. A part that ends or fails ends all, with its fault."""
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            task.result()
+            raise PartEnded(task.get_name())
+    finally:
+        for task in [*tasks, stopped]:
+            task.cancel()
+        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+
+
+class PartEnded(Exception):
+    """A part of a service that should run for ever has returned."""
