@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -16,6 +17,10 @@ class Clock(Protocol):
         """Seconds that never go back; only differences have a meaning."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Returns after that many seconds of `monotonic`."""
+        ...
+
 
 class SystemClock:
     def now(self) -> datetime:
@@ -23,3 +28,6 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

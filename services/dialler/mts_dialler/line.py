@@ -88,7 +88,6 @@ class Line:
         try:
             data = await self._channel.read(MAX_CHUNK, allowed)
         except MeterSilent as silence:
-            self._cut(seconds)
             if allowed < seconds:
                 raise self._too_long() from silence
             raise

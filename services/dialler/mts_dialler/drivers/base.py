@@ -9,6 +9,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from mts_common.messages import (
+    FailureKind,
     MeterClock,
     MeterData,
     NameValue,
@@ -52,7 +53,8 @@ class ReportBuilder:
     """Collects what is read, as it is read, so that it survives a call that breaks.
 
     Fill the lists, and give a verdict on each section when it is done. A section that has data but no verdict when
-    the call ends counts as partial, one without either as failed.
+    the call ends counts as partial, one without either as failed. `failure` is the kind of the first verdict that is
+    not `read`.
     """
 
     def __init__(self) -> None:
@@ -64,6 +66,7 @@ class ReportBuilder:
         self.profile_configuration: list[str] = []
         self._survey: dict[tuple[str, str], list[SurveyReading]] = {}
         self._verdicts: dict[Section, SectionResult] = {}
+        self.failure: FailureKind | None = None
 
     def add_survey(self, name: str, units: str, readings: Iterable[SurveyReading] = ()) -> None:
         """Appends to the channel `name`; channels stand in the order of their first mention."""
@@ -73,12 +76,17 @@ class ReportBuilder:
         """The section is whole."""
         self._verdicts[section] = SectionResult(state=SectionState.READ)
 
-    def partial(self, section: Section, why: str) -> None:
+    def partial(self, section: Section, why: str, failure: FailureKind = FailureKind.METER_REFUSED) -> None:
         """Something that the meter has of this section could not be read."""
-        self._verdicts[section] = SectionResult(state=SectionState.PARTIAL, error=why)
+        self._fail(section, SectionState.PARTIAL, why, failure)
 
-    def failed(self, section: Section, why: str) -> None:
-        self._verdicts[section] = SectionResult(state=SectionState.FAILED, error=why)
+    def failed(self, section: Section, why: str, failure: FailureKind = FailureKind.METER_REFUSED) -> None:
+        """Nothing of the section could be read. `failure` decides whether another attempt is worth while."""
+        self._fail(section, SectionState.FAILED, why, failure)
+
+    def _fail(self, section: Section, state: SectionState, why: str, failure: FailureKind) -> None:
+        self._verdicts[section] = SectionResult(state=state, error=why)
+        self.failure = self.failure or failure
 
     def data(self) -> MeterData:
         """All that was read so far."""
