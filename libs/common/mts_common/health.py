@@ -70,7 +70,7 @@ async def serve_health(health: Health, host: str, port: int) -> None:
         timeout_keep_alive=5,
         limit_concurrency=50,
     )
-    await HttpServer(config).serve()
+    await HttpServer(config).serve_until_cancelled(grace=1.0)
 
 
 class HttpServer(uvicorn.Server):
@@ -80,3 +80,16 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are `service.run`'s."""
         yield
+
+    async def serve_until_cancelled(self, grace: float) -> None:
+        """Serve; when cancelled, take no more, give requests under way `grace` seconds and close every socket."""
+        serving = asyncio.create_task(self.serve(), name="http")
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.should_exit = True
+            _, late = await asyncio.wait([serving], timeout=grace)
+            if late:
+                self.force_exit = True
+                await asyncio.wait([serving], timeout=1.0)
+            raise

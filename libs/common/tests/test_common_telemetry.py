@@ -1,0 +1,55 @@
+"""Trace context across messages, and logs of one line."""
+
+import io
+import json
+import logging
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from mts_common import telemetry
+from mts_common.telemetry import JsonFormatter
+
+
+def test_a_span_is_continued_from_a_traceparent_and_linked_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    with telemetry.span("accept"):
+        accepted = telemetry.traceparent()
+    with telemetry.span("grant", links=[accepted, None]):
+        pass
+    with telemetry.span("dial", parent=accepted):
+        pass
+    accept, grant, dial = exporter.get_finished_spans()
+    assert accept.context is not None
+    accept_id = trace.format_span_id(accept.context.span_id)
+    assert dial.parent is not None
+    assert trace.format_span_id(dial.parent.span_id) == accept_id
+    assert grant.parent is None
+    assert [trace.format_span_id(link.context.span_id) for link in grant.links] == [accept_id]
+
+
+def test_there_is_no_traceparent_outside_a_trace() -> None:
+    assert telemetry.traceparent() is None
+
+
+def test_a_log_record_is_one_json_line_with_test_and_trace() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter("dialler"))
+    logger = logging.Logger("mts.test")
+    logger.addHandler(handler)
+    context = trace.SpanContext(1, 2, is_remote=True)
+    with trace.use_span(trace.NonRecordingSpan(context)):
+        logger.warning("dial\nling", extra={"test_id": 7})
+    [line] = stream.getvalue().splitlines()
+    record = json.loads(line)
+    assert record["message"] == "dial\nling"
+    assert record["service"] == "dialler"
+    assert record["test_id"] == 7
+    assert record["trace_id"] == f"{1:032x}"
