@@ -1,0 +1,54 @@
+"""Private servers: they start, forget nothing over a restart, and keep databases and vhosts apart."""
+
+from __future__ import annotations
+
+import asyncpg
+import httpx
+import pytest
+
+from mts_stack.postgres import RoleUrls
+from mts_stack.rabbitmq import Management
+
+
+@pytest.mark.parametrize("role", ["gateway", "scheduler", "results"])
+async def test_each_role_creates_tables_in_its_own_schema_alone(database: RoleUrls, role: str) -> None:
+    connection = await asyncpg.connect(database.url(role))
+    try:
+        await connection.execute(f"CREATE TABLE {role}.thing (id int)")
+        for foreign in {"gateway", "scheduler", "results", "public"} - {role}:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"CREATE TABLE {foreign}.thing (id int)")
+    finally:
+        await connection.close()
+
+
+async def test_results_owns_the_published_views(database: RoleUrls) -> None:
+    connection = await asyncpg.connect(database.url("results"))
+    try:
+        await connection.execute("CREATE VIEW results_v1.thing AS SELECT 1 AS id")
+        await connection.execute("GRANT USAGE ON SCHEMA results_v1 TO mts_gateway")
+    finally:
+        await connection.close()
+
+
+async def test_a_role_neither_creates_databases_nor_temporary_tables(database: RoleUrls) -> None:
+    connection = await asyncpg.connect(database.url("gateway"))
+    try:
+        for forbidden in ("CREATE DATABASE other", "CREATE TEMPORARY TABLE scratch (id int)", "CREATE ROLE other"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(forbidden)
+    finally:
+        await connection.close()
+
+
+def test_a_fresh_vhost_holds_no_queue(management: Management, amqp_url: str) -> None:
+    assert amqp_url.endswith(f"/{management.vhost}")
+    assert management.queues() == {}
+    assert management.close_connections() == 0
+    management.delete_queue("never-declared")
+
+
+def test_secrets_hide_themselves(database: RoleUrls) -> None:
+    password = httpx.URL(database.url("gateway")).password
+    assert password
+    assert password not in repr(database)
