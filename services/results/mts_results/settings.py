@@ -1,0 +1,14 @@
+"""The settings of results."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from mts_common.settings import DatabaseSettings
+
+
+class ResultsSettings(DatabaseSettings):
+    """Results needs the broker, its own schemas and how long and in what ranges tests are kept."""
+
+    keep_days: int = Field(default=400, ge=1, description="Days after which a range of tests is dropped")
+    partition_tests: int = Field(default=100_000, ge=1, description="Tests in one partition")
