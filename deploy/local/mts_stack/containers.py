@@ -62,7 +62,7 @@ class _Container:
             self._container.get_wrapped_container().kill()
 
     def remove(self) -> None:
-        """Delete the container with its data."""
+        """End it for good, with its data."""
         if self._made:
             self._container.stop()
             self._made = False

@@ -1,4 +1,4 @@
-"""Pytest plugin: real servers for the tests that ask for them. A test that cannot have them fails, it is not skipped."""
+"""Pytest plugin: real servers for the tests that ask for them. Where they cannot be had, those tests fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def servers() -> Iterator[Servers]:
             servers.start()
             yield servers
         finally:
-            servers.stop()
+            servers.remove()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

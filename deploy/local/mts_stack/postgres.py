@@ -137,7 +137,8 @@ class PostgresServer:
         self._server.kill()
 
     def remove(self) -> None:
-        """Delete the data."""
+        """End it for good, with its data."""
+        self.stop()
         shutil.rmtree(self._data, ignore_errors=True)
 
 

@@ -199,19 +199,17 @@ def end_leftovers(directory: Path, grace_seconds: float = 10.0) -> list[str]:
 
     A process that only has the number of one of ours, started at another time, is left alone.
     """
-    found: dict[Path, int] = {}
+    left: dict[Path, int] = {}
     for pid_file in sorted((directory / "run").glob("*.pid")):
-        pid, _, started = pid_file.read_text("utf-8").strip().partition(" ")
-        if pid.isdecimal() and started and started_at(int(pid)) == started:
-            found[pid_file] = int(pid)
-        else:
-            pid_file.unlink(missing_ok=True)
-    for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, grace_seconds)):
-        alive = [pid for pid in found.values() if started_at(pid) is not None]
-        for pid in alive:
+        number, _, started = pid_file.read_text("utf-8").strip().partition(" ")
+        if number.isdecimal() and started and started_at(int(number)) == started:
+            left[pid_file] = int(number)
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left.values():
             with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        wait_until(lambda: all(started_at(pid) is None for pid in alive), seconds)  # noqa: B023 (called in the loop)
-    for pid_file in found:
+                os.kill(pid, ending)
+        if wait_until(lambda: all(started_at(pid) is None for pid in left.values()), grace_seconds):
+            break
+    for pid_file in (directory / "run").glob("*.pid"):
         pid_file.unlink(missing_ok=True)
-    return [pid_file.stem for pid_file in found]
+    return [pid_file.stem for pid_file in left]

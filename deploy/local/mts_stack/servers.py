@@ -32,7 +32,7 @@ class Server(Protocol):
         """End it at once, as a crash would."""
 
     def remove(self) -> None:
-        """Delete what `stop` leaves outside the stack's directory."""
+        """End it for good, with its data."""
 
 
 class Broker(Server, Protocol):
@@ -64,7 +64,7 @@ class GivenServer:
         raise StackFault("a server named by MTS_TEST_… in the environment is not ours to kill")
 
     def remove(self) -> None:
-        """It leaves nothing of ours."""
+        """It is not ours to end."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,12 @@ class Servers:
         self.database.start()
         self.broker.start()
 
-    def stop(self) -> None:
-        """End both and delete what they leave outside their directory."""
+    def remove(self) -> None:
+        """End both for good, with their data."""
         try:
-            self.broker.stop()
+            self.broker.remove()
         finally:
-            self.database.stop()
-        self.broker.remove()
-        self.database.remove()
+            self.database.remove()
 
 
 def local_servers(directory: Path, *, durable: bool) -> Servers:

@@ -1,0 +1,50 @@
+# Needs Python >= 3.11, and Docker, or apt-get rights on Debian/Ubuntu, or rabbitmq-server and postgresql installed.
+# `make demo` and `make test` need nothing else: `setup` installs what is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STACK := $(BIN)/python -m mts_stack
+PACKAGES := libs/common libs/client services/gateway services/scheduler services/dialler services/results \
+	services/metersim deploy/local tests/integration tests/faults benchmarks
+
+.PHONY: help setup demo up down test check bench lock
+
+help:
+	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
+	@echo "make up     start everything and keep it in the foreground; Ctrl-C or make down ends it"
+	@echo "make down   end what make up started"
+	@echo "make test   set up, check and run every test"
+	@echo "make check  formatting, lint, types and import rules"
+	@echo "make bench  measure throughput on this machine"
+	@echo "make lock   resolve requirements/all.in anew into requirements/all.lock"
+
+setup:
+	@$(PYTHON) deploy/local/setup.py
+
+demo: setup
+	@$(STACK) demo
+
+up: setup
+	@$(STACK) up
+
+down:
+	@$(STACK) down
+
+test: check
+	$(BIN)/pytest --cov=mts_dialler.protocols --cov=mts_dialler.drivers --cov-report= --cov-fail-under=90
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@for package in $(PACKAGES); do \
+		echo "mypy $$package"; $(BIN)/mypy --cache-dir .mypy_cache/$$package $$package || exit 1; done
+	$(BIN)/lint-imports
+	$(BIN)/python deploy/local/check_rules.py
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+lock: setup
+	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --output-file requirements/all.lock requirements/all.in
