@@ -89,28 +89,48 @@ class ReportBuilder:
         self.failure = self.failure or failure
 
     def data(self) -> MeterData:
-        """All that was read so far."""
+        """All that was read so far; what a meter sent that cannot be shown stands as U+FFFD."""
         return MeterData(
-            serial_number=self.serial_number,
+            serial_number=None if self.serial_number is None else printable(self.serial_number),
             clock=self.clock,
-            status_events=tuple(self.status_events),
-            properties=tuple(self.properties),
-            registers=tuple(self.registers),
-            profile_configuration=tuple(self.profile_configuration),
+            status_events=tuple(map(printable, self.status_events)),
+            properties=tuple(
+                NameValue(name=printable(each.name), value=printable(each.value)) for each in self.properties
+            ),
+            registers=tuple(map(_printable_register, self.registers)),
+            profile_configuration=tuple(map(printable, self.profile_configuration)),
             survey=tuple(
-                SurveyChannel(name=name, units=units, readings=tuple(readings))
+                SurveyChannel(name=printable(name), units=printable(units), readings=tuple(readings))
                 for (name, units), readings in self._survey.items()
             ),
         )
 
     def sections(self, wanted: Set[Section], why: str) -> dict[Section, SectionResult]:
         """A verdict on each section of `wanted`; `why` is said of those that the driver gave none on."""
-        data = self.data()
         verdicts = dict(self._verdicts)
         for section in wanted - verdicts.keys():
-            state = SectionState.PARTIAL if getattr(data, section.value) else SectionState.FAILED
+            state = SectionState.PARTIAL if self._holds(section) else SectionState.FAILED
             verdicts[section] = SectionResult(state=state, error=why)
         return {section: verdicts[section] for section in Section if section in verdicts}
+
+    def _holds(self, section: Section) -> bool:
+        """Has anything of `section` been read?"""
+        if section is Section.SURVEY:
+            return any(self._survey.values())
+        return bool(getattr(self, section.value))
+
+
+def printable(text: str) -> str:
+    """`text` as it may be stored and shown: a hostile meter's NULs and control characters replaced."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _printable_register(reading: RegisterReading) -> RegisterReading:
+    texts = {"name": reading.name, "units": reading.units, "text": reading.text}
+    changed = {key: printable(text) for key, text in texts.items() if text is not None and not text.isprintable()}
+    return reading.model_copy(update=changed) if changed else reading
 
 
 class Driver(Protocol):

@@ -1,0 +1,70 @@
+"""Telling how calls ended, until the broker has confirmed it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Protocol
+
+from mts_common.amqp import Backoff
+from mts_common.messages import AttemptReport, AttemptReportPart, Message, encode
+from mts_common.publisher import PublishFailed
+from mts_dialler.attempt import Told
+from mts_dialler.clock import Clock
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher(Protocol):
+    async def publish_body(self, kind: str, body: bytes) -> None:
+        """Returns when the broker has it. Raises `PublishFailed`."""
+        ...
+
+
+class Teller:
+    """Waits for as long as the broker is away; what waits is bounded, as its lines stay taken."""
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+
+    async def tell_attempt(self, told: Told) -> None:
+        """The report first: whoever hears that an attempt is over can rely on its report."""
+        for kind, body in report_bodies(told.report):
+            await self._publish(kind, body)
+        await self.tell(told.finished)
+
+    async def tell(self, message: Message) -> None:
+        await self._publish(message.kind, encode([message]))
+
+    async def _publish(self, kind: str, body: bytes) -> None:
+        backoff = Backoff(sleep=self._clock.sleep)
+        while True:
+            try:
+                await self._publisher.publish_body(kind, body)
+            except PublishFailed as failure:
+                _log.warning("%s is told again: %s", kind, failure, extra={"action": "tell-again"})
+                await backoff.wait()
+            else:
+                return
+
+
+def report_bodies(report: AttemptReport, max_bytes: int = MAX_BODY_BYTES) -> Iterator[tuple[str, bytes]]:
+    """The messages, by kind and body, that carry `report`: itself, or its slices where it is over `max_bytes`."""
+    body = encode([report])
+    if len(body) <= max_bytes:
+        yield report.kind, body
+        return
+    size = max_bytes * 3 // 4 - 1024  # base64 makes four bytes of three
+    parts = -(-len(body) // size)
+    for part in range(parts):
+        piece = AttemptReportPart(
+            test_id=report.test_id,
+            attempt=report.attempt,
+            part=part,
+            parts=parts,
+            body=body[part * size : (part + 1) * size],
+        )
+        yield piece.kind, encode([piece])
