@@ -23,8 +23,12 @@ from mts_common.topology import EventQueue
 Handler = Callable[[list[Any]], Awaitable[None]]
 """Takes items of the kinds of its queue, in the order they arrived, and returns when their effect is lasting."""
 
+Arrived = asyncio.Queue[AbstractIncomingMessage | None]
+"""What the broker has delivered; None = the consumer is gone."""
+
 MAX_DEAD_IN_A_ROW = 20
 STALL_SECONDS = 600.0
+IDLE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +43,14 @@ class TooManyDead(Exception):
 
 class ConsumerLost(Exception):
     """The broker took the consumer away; it is to be set up again."""
+
+
+class ConsumerIdle(Exception):
+    """Nothing has come for a while; the consumer subscribes anew.
+
+    RabbitMQ (seen with 3.10) can deliver nothing to a consumer, and tell it nothing, whose quorum queue was deleted and
+    declared again at once. Closing its channel gives back what the broker believes to have delivered.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,15 @@ class Consumer:
         while True:
             try:
                 await self._consume(backoff)
+            except ConsumerIdle:
+                continue
             except (ConsumerLost, PublishFailed, *BROKER_AWAY) as error:
                 _log.warning("%s: %s, consuming again", self._queue.name, type(error).__name__)
                 await backoff.wait()
 
     async def _consume(self, backoff: Backoff) -> None:
         channel = await self._link.channel(confirms=True, prefetch=self._batching.prefetch)
-        arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+        arrived: Arrived = asyncio.Queue()
 
         def lost(*_: object) -> None:
             arrived.put_nowait(None)
@@ -95,10 +109,12 @@ class Consumer:
         finally:
             await _close(channel)
 
-    async def _next_batch(
-        self, arrived: asyncio.Queue[AbstractIncomingMessage | None]
-    ) -> list[AbstractIncomingMessage]:
-        batch = [_live(await arrived.get())]
+    async def _next_batch(self, arrived: Arrived) -> list[AbstractIncomingMessage]:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                batch = [_live(await arrived.get())]
+        except TimeoutError:
+            raise ConsumerIdle from None
         try:
             async with asyncio.timeout(self._batching.seconds):
                 while len(batch) < self._batching.prefetch // 2:

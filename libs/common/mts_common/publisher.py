@@ -14,6 +14,7 @@ from mts_common.amqp import BROKER_AWAY, Link, declare_events, pack
 from mts_common.messages import Message, encode
 
 PUBLISH_SECONDS = 10.0
+DECLARE_AGAIN_SECONDS = 1.0
 
 
 class PublishFailed(Exception):
@@ -34,6 +35,7 @@ class Publisher:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._channel: AbstractChannel | None = None
+        self._refused = False
         self._opening = asyncio.Lock()
 
     async def publish(self, items: Sequence[Message], timeout: float = PUBLISH_SECONDS) -> None:  # noqa: ASYNC109
@@ -73,7 +75,7 @@ class Publisher:
                 target = await channel.get_exchange(exchange, ensure=False)
                 await target.publish(message, routing_key, mandatory=True)
         except (aiormq.exceptions.PublishError, aiormq.exceptions.DeliveryError) as error:
-            self._channel = None
+            self._channel, self._refused = None, True
             raise PublishRefused(f"{kind}: the broker refused it ({type(error).__name__})") from error
         except BROKER_AWAY as error:
             raise BrokerUnreachable(f"{kind}: the broker did not confirm it ({type(error).__name__})") from error
@@ -81,6 +83,10 @@ class Publisher:
     async def _open_channel(self) -> AbstractChannel:
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
+                if self._refused:
+                    # The consumers of a deleted queue hear of it only if it is not declared again at once.
+                    await asyncio.sleep(DECLARE_AGAIN_SECONDS)
+                    self._refused = False
                 channel = await self._link.channel(confirms=True)
                 await declare_events(channel)
                 self._channel = channel

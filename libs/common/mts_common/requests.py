@@ -27,6 +27,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 COALESCE_SECONDS = 0.005
 MAX_ITEMS = 200
 MAX_PARKED = 500
+CHECK_SECONDS = 10.0
 
 Reply = TypeVar("Reply", bound=Message)
 Server = Callable[[list[Any]], Awaitable[list[Any]]]
@@ -200,12 +201,24 @@ async def _serve_channel(link: Link, queue: RequestQueue, server: Server, backof
             declared = await channel.get_queue(queue.name, ensure=False)
             await declared.consume(on_question, timeout=5)
             backoff.reset()
-            await lost.wait()
+            await _until_lost(channel, queue, lost)
             raise ConsumerLost
     finally:
         with contextlib.suppress(*BROKER_AWAY):
             async with asyncio.timeout(5):
                 await channel.close()
+
+
+async def _until_lost(channel: AbstractChannel, queue: RequestQueue, lost: asyncio.Event) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await lost.wait()
+                return
+        except TimeoutError:
+            found = await channel.declare_queue(queue.name, passive=True, timeout=CHECK_SECONDS)
+            if not found.declaration_result.consumer_count:
+                return
 
 
 async def _answer(

@@ -192,7 +192,12 @@ async def test_a_handler_that_fails_on_everything_stops_the_consumer(broker: Bro
             await broker.consume(OUTCOMES, handle)
 
 
-async def test_a_consumer_cancelled_by_the_broker_comes_back(broker: Broker, channel: AbstractChannel) -> None:
+@pytest.mark.parametrize(("pause", "idle"), [(1.0, 10.0), (0.0, 0.5)], ids=["told of it", "not told of it"])
+async def test_a_consumer_cancelled_by_the_broker_comes_back(
+    broker: Broker, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch, pause: float, idle: float
+) -> None:
+    monkeypatch.setattr("mts_common.publisher.DECLARE_AGAIN_SECONDS", pause)
+    monkeypatch.setattr("mts_common.consumer.IDLE_SECONDS", idle)
     seen: list[int] = []
 
     async def handle(items: list[TestCancelled]) -> None:
