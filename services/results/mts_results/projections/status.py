@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
-from mts_common.database import Connection
+from mts_common.database import Connection, to_json
 from mts_results.history import History
 from mts_results.merge import merge_reports, merge_times
 from mts_results.render import PENDING, render, summary
@@ -49,5 +48,13 @@ def _status_row(history: History) -> tuple[object, ...]:
 
 def _data_row(history: History) -> tuple[object, ...]:
     merged = merge_reports([attempt.report for attempt in history.attempts if attempt.report is not None])
-    rendered = render(merged)
-    return (history.test_id, *(getattr(rendered, field.name) for field in dataclasses.fields(rendered)))
+    shown = render(merged)
+    lists = (
+        shown.status_events,
+        shown.meter_properties,
+        shown.profile_configuration,
+        shown.registers,
+        shown.survey,
+    )
+    texts = (None if items is None else to_json(items) for items in lists)
+    return (history.test_id, shown.serial_number, shown.meter_time, *texts)

@@ -19,8 +19,9 @@ SET completed = excluded.completed, result_summary = excluded.result_summary,
 -- Write what was read of completed tests.
 INSERT INTO results.status_data (test_id, serial_number, meter_time, status_events, meter_properties,
     profile_configuration, registers, survey)
-SELECT test_id, serial_number, meter_time, status_events, meter_properties, profile_configuration, registers, survey
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[], $8::jsonb[])
+SELECT test_id, serial_number, meter_time, status_events::jsonb, meter_properties::jsonb,
+    profile_configuration::jsonb, registers::jsonb, survey::jsonb
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
     AS r (test_id, serial_number, meter_time, status_events, meter_properties, profile_configuration, registers, survey)
 ORDER BY test_id
 ON CONFLICT (test_id) DO UPDATE
