@@ -95,8 +95,8 @@ def install(packages: list[str]) -> None:
     names = " ".join(packages)
     if shutil.which("apt-get") is None:
         raise CannotSetUp(
-            f"missing: {names} (as Debian calls them). Install RabbitMQ (3.10 or newer) and PostgreSQL (15 or newer), or "
-            "start a Docker engine, and run this again"
+            f"missing: {names} (as Debian calls them). Install RabbitMQ (3.10 or newer) and PostgreSQL (15 or newer), "
+            "or start a Docker engine, and run this again"
         )
     if os.geteuid() != 0:
         raise CannotSetUp(f"missing: {names}. Run this once, then try again:\n\n  sudo apt-get install {names}\n")

@@ -83,7 +83,9 @@ class PostgresServer:
         """PostgreSQL refuses to run as root, and its own user may be shut out of our directory (below /root, say)."""
         if self._user is None or _others_may_pass(directory):
             return directory / "postgres"
-        return Path(tempfile.gettempdir()) / f"mts-postgres-{secrets.token_hex(8)}"
+        # Found again by the next start, which removes what a killed one has left.
+        name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"mts-postgres-{name}"
 
     def start(self) -> None:
         """Start it, with empty databases the first time, and wait until it serves. Raises `StackFault`."""

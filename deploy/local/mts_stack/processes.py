@@ -18,6 +18,9 @@ from pathlib import Path
 _PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.05
 
+# Runs after the death signal is set: a parent that died before that moment would go unnoticed otherwise.
+_UNLESS_ORPHAN = 'test "$PPID" = "$0" && exec "$@"'
+
 # The programs of the system folders are found even where the caller's PATH leaves them out.
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 
@@ -84,6 +87,21 @@ def started_at(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
+def write_pid_file(file: Path, pid: int) -> None:
+    """Note a process by its number and start time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{pid} {started_at(pid)}\n", "utf-8")
+
+
+def is_alive(pid_file: Path) -> bool:
+    """Whether the process that the file notes still runs; another one that has got its number does not count."""
+    try:
+        number, _, started = pid_file.read_text("utf-8").strip().partition(" ")
+    except FileNotFoundError:
+        return False
+    return number.isdecimal() and started_at(int(number)) == started
+
+
 @dataclass
 class Process:
     """A program of ours. It gets `stop_signal` when this process dies, however that happens.
@@ -133,7 +151,6 @@ class Process:
         if self.running:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 [*self._bound_to_us(), *self.command],
@@ -144,13 +161,13 @@ class Process:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-        self.pid_file.write_text(f"{self.pid} {started_at(self.pid)}\n", "utf-8")
+        write_pid_file(self.pid_file, self.pid)
 
     def _bound_to_us(self) -> list[str]:
         command = [find_program("setpriv"), "--pdeathsig", self.stop_signal.name.removeprefix("SIG")]
         if self.user is not None:
             command += ["--reuid", self.user, "--regid", self.user, "--init-groups"]
-        return [*command, "--"]
+        return [*command, "--", "/bin/sh", "-c", _UNLESS_ORPHAN, str(os.getpid())]
 
     def stop(self) -> None:
         """Ask it to end, wait, and kill it if it does not within `stop_seconds`. Nothing happens if it has ended."""
@@ -197,19 +214,15 @@ class Process:
 def end_leftovers(directory: Path, grace_seconds: float = 10.0) -> list[str]:
     """End what the pid files in `directory/run` name and still runs; the names of what was ended.
 
-    A process that only has the number of one of ours, started at another time, is left alone.
+    A process that only has the number of one of ours is left alone.
     """
-    left: dict[Path, int] = {}
-    for pid_file in sorted((directory / "run").glob("*.pid")):
-        number, _, started = pid_file.read_text("utf-8").strip().partition(" ")
-        if number.isdecimal() and started and started_at(int(number)) == started:
-            left[pid_file] = int(number)
+    left = [file for file in sorted((directory / "run").glob("*.pid")) if is_alive(file)]
     for ending in (signal.SIGTERM, signal.SIGKILL):
-        for pid in left.values():
+        for file in filter(is_alive, left):
             with suppress(ProcessLookupError):
-                os.kill(pid, ending)
-        if wait_until(lambda: all(started_at(pid) is None for pid in left.values()), grace_seconds):
+                os.kill(int(file.read_text("utf-8").split()[0]), ending)
+        if wait_until(lambda: not any(map(is_alive, left)), grace_seconds):
             break
-    for pid_file in (directory / "run").glob("*.pid"):
-        pid_file.unlink(missing_ok=True)
-    return [pid_file.stem for pid_file in left]
+    for file in (directory / "run").glob("*.pid"):
+        file.unlink(missing_ok=True)
+    return [file.stem for file in left]

@@ -1,0 +1,164 @@
+"""The services as processes: their environment, start, readiness and end."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+import httpx
+from cryptography.fernet import Fernet
+
+from mts_stack.postgres import ROLES, RoleUrls
+from mts_stack.processes import Process, StackFault, free_ports
+from mts_stack.tls import Tls
+
+READY_SECONDS = 60.0
+COMMAND_SECONDS = 60.0
+STOP_SECONDS = 15.0
+HEALTH_SECONDS = 10.0
+
+# The order of starting; they are ended the other way round, so that nobody tells a service that has gone.
+SERVICES = ("results", "scheduler", "gateway", "dialler")
+
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+
+
+@dataclass
+class Services:
+    """One process of each service against one broker vhost and one database. `settings` go over the stack's own."""
+
+    directory: Path
+    amqp_url: str = field(repr=False)
+    database: RoleUrls
+    tls: Tls
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self._key = Fernet.generate_key().decode()
+        self._processes = {
+            name: Process(
+                name,
+                [sys.executable, "-m", f"mts_{name}", "run"],
+                self.directory,
+                self.environment(name),
+                stop_seconds=STOP_SECONDS,
+            )
+            for name in SERVICES
+        }
+
+    @property
+    def api_url(self) -> str:
+        """The base of the public API."""
+        return f"https://127.0.0.1:{self._port('gateway')}/MTS"
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        """Trusts the stack's own authority alone."""
+        return ssl.create_default_context(cafile=self.tls.ca)
+
+    def process(self, name: str) -> Process:
+        """The service's process, whether it runs or not."""
+        return self._processes[name]
+
+    def health_url(self, name: str) -> str:
+        """Where `/health/live` and `/health/ready` of a service are."""
+        return f"{'https' if name == 'gateway' else 'http'}://127.0.0.1:{self._port(name)}/health"
+
+    def _port(self, name: str) -> int:
+        if name == "gateway":
+            return int(self.environment(name)["MTS_HTTP_PORT"])
+        return self._ports[name]
+
+    def environment(self, name: str) -> dict[str, str]:
+        """All that the service is told."""
+        environment = {variable: os.environ[variable] for variable in _PASSED_ON if variable in os.environ}
+        environment |= {
+            "PYTHONUNBUFFERED": "1",
+            "MTS_METER_KEYS": self._key,
+            "MTS_ALLOW_NETWORKS": "127.0.0.0/8",
+            "MTS_RETRY_PAUSE_SECONDS": "5",
+            "MTS_DRAIN_SECONDS": "5",
+            "MTS_HTTP_PORT": str(self._ports["gateway"]),
+        }
+        environment |= self.settings
+        # What joins the parts of the stack is not for settings to change.
+        environment |= {
+            "MTS_AMQP_URL": self.amqp_url,
+            "MTS_HEALTH_HOST": "127.0.0.1",
+            "MTS_HEALTH_PORT": str(self._ports[name]),
+            "MTS_HTTP_HOST": "127.0.0.1",
+            "MTS_TLS_CERT": str(self.tls.certificate),
+            "MTS_TLS_KEY": str(self.tls.key),
+        }
+        if name in ROLES:
+            environment["MTS_POSTGRES_URL"] = self.database.url(name)
+        return environment
+
+    def migrate(self) -> None:
+        """Bring each service's schema up to date. Raises `StackFault`."""
+        for name in ROLES:
+            self.run_command(name, "migrate")
+
+    def run_command(self, name: str, *arguments: str) -> str:
+        """Run a command of a service's own command line; its standard output. Raises `StackFault`."""
+        finished = subprocess.run(
+            [sys.executable, "-m", f"mts_{name}", *arguments],
+            env=self.environment(name),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if finished.returncode:
+            command = f"python -m mts_{name} {' '.join(arguments)}"
+            raise StackFault(f"{command} ended with code {finished.returncode}:\n{finished.stdout}{finished.stderr}")
+        return finished.stdout
+
+    def start(self, *names: str) -> None:
+        """Start these services, or all, and wait until each says it is ready. Raises `StackFault`."""
+        for name in names or SERVICES:
+            self._processes[name].start()
+        deadline = time.monotonic() + READY_SECONDS
+        for name in names or SERVICES:
+            self._processes[name].wait_ready(partial(self.ready, name), deadline - time.monotonic())
+
+    def ready(self, name: str) -> bool:
+        """Whether the service says that it is ready."""
+        try:
+            answer = httpx.get(f"{self.health_url(name)}/ready", verify=self.trust, timeout=HEALTH_SECONDS)
+        except httpx.TransportError:
+            return False
+        return answer.is_success
+
+    def stop(self, *names: str) -> None:
+        """End these services, or all, in order."""
+        for name in reversed(names or SERVICES):
+            self._processes[name].stop()
+
+    def kill(self, *names: str) -> None:
+        """End these services, or all, at once (SIGKILL)."""
+        for name in names or SERVICES:
+            self._processes[name].kill()
+
+    def restart(self, *names: str) -> None:
+        """End these services, or all, in order, and start them again."""
+        self.stop(*names)
+        self.start(*names)
+
+    def create_client(self, name: str) -> int:
+        """Register a client of the API; its id."""
+        return int(json.loads(self.run_command("gateway", "client", "create", name))["clientId"])
+
+    def create_token(self, client: int, scope: str) -> str:
+        """A token of that client with one scope: `mts` or `admin`."""
+        arguments = ("token", "create", "--client", str(client), "--scope", scope)
+        return str(json.loads(self.run_command("gateway", *arguments))["token"])

@@ -1,0 +1,140 @@
+"""The whole of MTS on one machine, in one directory: servers, services and a simulated fleet, and their common end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mts_metersim.fleet import Meter
+from mts_stack.fleet import Fleet
+from mts_stack.postgres import RoleUrls, create_database
+from mts_stack.processes import StackFault, end_leftovers, is_alive, wait_until, write_pid_file, write_secret
+from mts_stack.servers import Servers, local_servers
+from mts_stack.services import SERVICES, Services
+from mts_stack.tls import make_tls
+
+DATABASE = "mts"
+STACK_FILE = "stack.json"
+WATCH_SECONDS = 0.2
+DOWN_SECONDS = 90.0
+
+_OWN_PID_FILE = Path("run") / "stack.pid"
+# What a start makes anew; whatever else stands in the directory is not ours.
+_FOLDERS = ("log", "tls", "fleet")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What stack.json says (architecture.md, "Starting it"). `ca` is relative to the folder that holds the stack's."""
+
+    gateway: str
+    ca: str
+    token: str = field(repr=False)
+    admin_token: str = field(repr=False)
+    amqp: str = field(repr=False)
+    postgres: str = field(repr=False)
+    console: str | None
+    meters: list[dict[str, Any]] = field(repr=False)
+    faulty_meters: list[dict[str, Any]] = field(repr=False)
+
+
+class Stack:
+    """Start, watch and stop it from the main thread. Every start begins with empty servers."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str], meters: Sequence[Meter]) -> None:
+        self.directory = directory.absolute()
+        self._settings = settings
+        self._servers: Servers | None = None
+        self.fleet = Fleet(self.directory, meters)
+        self.services: Services | None = None
+
+    def start(self) -> Description:
+        """Start all and wait until it is ready; stack.json is written last. Raises `StackFault`; then call `stop`."""
+        self._claim()
+        self._servers = local_servers(self.directory, durable=True)
+        self._servers.remove()
+        self.fleet.start()
+        self._servers.start()
+        database = create_database(self._servers.postgres_admin_url, DATABASE)
+        tls = make_tls(self.directory / "tls")
+        self.services = Services(self.directory, self._servers.amqp_url, database, tls, self._settings)
+        self.services.migrate()
+        self.services.start()
+        self.fleet.wait_ready()
+        description = self._describe(self.services, self._servers, database)
+        self._write(description)
+        return description
+
+    def _claim(self) -> None:
+        own = self.directory / _OWN_PID_FILE
+        if is_alive(own):
+            raise StackFault(f"a stack runs in {self.directory} already; `make down` ends it")
+        end_leftovers(self.directory)
+        for folder in _FOLDERS:
+            shutil.rmtree(self.directory / folder, ignore_errors=True)
+        write_pid_file(own, os.getpid())
+
+    def _describe(self, services: Services, servers: Servers, database: RoleUrls) -> Description:
+        client = services.create_client("local stack")
+        return Description(
+            gateway=services.api_url,
+            ca=str(Path(self.directory.name) / "tls" / services.tls.ca.name),
+            token=services.create_token(client, "mts"),
+            admin_token=services.create_token(client, "admin"),
+            amqp=servers.amqp_url,
+            postgres=database.admin_url,
+            console=None,
+            meters=self.fleet.meters,
+            faulty_meters=self.fleet.faulty_meters,
+        )
+
+    def _write(self, description: Description) -> None:
+        draft = self.directory / f"{STACK_FILE}.new"
+        write_secret(draft, json.dumps(asdict(description), indent=2) + "\n")
+        draft.replace(self.directory / STACK_FILE)
+
+    def watch(self) -> None:
+        """Return never; raise `StackFault` with the end of its log when a process of the stack has ended."""
+        services = self.services
+        if services is None:
+            raise StackFault("the stack was not started")
+        watched = [self.fleet.process, *(services.process(name) for name in SERVICES)]
+        while True:
+            for process in watched:
+                if not process.running:
+                    raise process.fault(f"ended with code {process.exit_code}")
+            time.sleep(WATCH_SECONDS)
+
+    def stop(self) -> None:
+        """End everything that was started, in order and in bounded time; may be called at any moment, and again."""
+        (self.directory / STACK_FILE).unlink(missing_ok=True)
+        if self.services is not None:
+            self.services.stop()
+        self.fleet.stop()
+        if self._servers is not None:
+            self._servers.remove()
+        (self.directory / _OWN_PID_FILE).unlink(missing_ok=True)
+
+
+def stop_other(directory: Path) -> bool:
+    """End the stack that runs in that directory, started by whichever shell; False if there was none.
+
+    What a stack that was itself killed has left behind is ended too.
+    """
+    own = directory.absolute() / _OWN_PID_FILE
+    found = is_alive(own)
+    if found:
+        with suppress(ProcessLookupError):
+            os.kill(int(own.read_text("utf-8").split()[0]), signal.SIGTERM)
+        wait_until(lambda: not is_alive(own), DOWN_SECONDS)
+    left = end_leftovers(directory)
+    (directory / STACK_FILE).unlink(missing_ok=True)
+    return found or bool(left)

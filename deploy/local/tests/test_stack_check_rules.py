@@ -1,0 +1,53 @@
+"""The check of docs/mts-api-rules.md against the tests that exist."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PAGE = """\
+# Rules
+
+| rule | test |
+|---|---|
+| HTTPS only | `tests/integration/test_api.py::test_plain_http` |
+| No CORS headers | `tests/integration/test_api.py::test_cors[GET]`, `tests/integration/test_api.py::test_cors[POST]` |
+"""
+EXISTING = {
+    "tests/integration/test_api.py::test_plain_http",
+    "tests/integration/test_api.py::test_cors[GET]",
+    "tests/integration/test_api.py::test_cors[POST]",
+}
+
+
+@pytest.fixture
+def checker() -> ModuleType:
+    path = Path(__file__).parents[1] / "check_rules.py"
+    spec = importlib.util.spec_from_file_location("check_rules", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_page_whose_tests_all_exist_passes(checker: ModuleType) -> None:
+    assert checker.check(PAGE, EXISTING) == []
+
+
+def test_a_test_that_does_not_exist_is_named(checker: ModuleType) -> None:
+    missing = "tests/integration/test_api.py::test_cors[POST]"
+    assert checker.check(PAGE, EXISTING - {missing}) == [f"no such test: {missing} (rule: No CORS headers)"]
+
+
+def test_a_rule_without_a_test_is_named(checker: ModuleType) -> None:
+    assert checker.check(PAGE + "| One shape of error | |\n", EXISTING) == [
+        "no test named for the rule: One shape of error"
+    ]
+
+
+def test_an_empty_page_does_not_pass(checker: ModuleType) -> None:
+    assert checker.check("# Rules\n", EXISTING) == ["no rule found"]
