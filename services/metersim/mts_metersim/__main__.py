@@ -1,0 +1,106 @@
+"""Commands: run a fleet, make a fleet file, tell the truth about a meter's survey."""
+
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mts_metersim.fleet import FleetError, Meter, dump_fleet, load_fleet
+from mts_metersim.load import reading
+from mts_metersim.log import CallLog
+from mts_metersim.presets import DEFAULT_COUNTS, fleet
+from mts_metersim.server import allow_many_sockets, running, write_atomically
+
+app = typer.Typer(help="Simulated electricity meters over TCP.", no_args_is_help=True)
+
+FleetFile = Annotated[Path, typer.Option("--fleet", help="The fleet file (JSON).")]
+
+
+@app.command()
+def run(
+    fleet_file: FleetFile,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port_base: Annotated[int | None, typer.Option(help="The first port; without it those of the file.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Append a JSON line per happening here.")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Written, whole, once all meters listen.")] = None,
+) -> None:
+    """Simulate the meters of a fleet file until SIGTERM or SIGINT."""
+    meters = _meters(fleet_file)
+    allow_many_sockets()
+    asyncio.run(_serve(meters, host, port_base, log, ready_file))
+
+
+@app.command("fleet")
+def make_fleet(
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(DEFAULT_COUNTS)}.")],
+    out: Annotated[Path, typer.Option(help="The fleet file to write.")],
+    count: Annotated[
+        int | None, typer.Option(min=1, help="How many meters; without it the preset's own number.")
+    ] = None,
+) -> None:
+    """Make a fleet file; the same preset and count always give the same meters."""
+    if preset not in DEFAULT_COUNTS:
+        raise typer.BadParameter(f"{preset!r} is not one of {', '.join(DEFAULT_COUNTS)}", param_hint="--preset")
+    meters = fleet(preset, count)
+    out.write_text(dump_fleet(meters), encoding="utf-8")
+    typer.echo(f"{len(meters)} meters written to {out}")
+
+
+@app.command()
+def truth(
+    fleet_file: FleetFile,
+    serial: Annotated[str, typer.Option(help="The meter's serial number.")],
+    from_: Annotated[datetime, typer.Option("--from", help="The first period's start, UTC.")],
+    days: Annotated[int, typer.Option(min=1, help="How many UTC days.")],
+) -> None:
+    """Print what the meter's survey must hold: per channel the energy of each period, null where none is recorded."""
+    meter = next((m for m in _meters(fleet_file) if m.serial_number == serial), None)
+    if meter is None:
+        raise typer.BadParameter(f"no meter {serial!r} in {fleet_file}", param_hint="--serial")
+    typer.echo(json.dumps(_truth(meter, from_.replace(tzinfo=UTC), days), indent=1))
+
+
+def _meters(path: Path) -> list[Meter]:
+    try:
+        return load_fleet(path)
+    except (FleetError, OSError) as fault:
+        raise typer.BadParameter(str(fault), param_hint="--fleet") from fault
+
+
+def _truth(meter: Meter, begin: datetime, days: int) -> dict[str, Any]:
+    """Values are strings: exact decimals of kWh, kvarh or kVAh."""
+    step = timedelta(minutes=meter.options.period_minutes)
+    starts = [begin + index * step for index in range(timedelta(days=days) // step)]
+    values = {name: [reading(meter, name, start) for start in starts] for name in meter.options.channels}
+    return {
+        "serialNumber": meter.serial_number,
+        "periodMinutes": meter.options.period_minutes,
+        "channels": {
+            name: [
+                {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "value": None if value is None else str(value)}
+                for start, value in zip(starts, found, strict=True)
+            ]
+            for name, found in values.items()
+        },
+    }
+
+
+async def _serve(meters: list[Meter], host: str, port_base: int | None, log: Path | None, ready: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with CallLog(log) as calls:
+        async with running(meters, calls, host, port_base) as server:
+            if ready is not None:
+                write_atomically(ready, server.ready(host))
+            typer.echo(f"{len(meters)} meters listen on {host}")
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    app()

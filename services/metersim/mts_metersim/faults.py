@@ -1,0 +1,107 @@
+"""How a meter's faults show on the line: everything a meter sends in one call passes here."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+
+from mts_metersim.fleet import Fault, FaultKind
+from mts_metersim.iec import SOH, STX, even_parity
+from mts_metersim.unit import Unit
+
+WRITE_SECONDS = 30.0
+CLOSE_SECONDS = 2.0
+CHUNK = 4096
+ENDLESS_PAUSE = 0.01
+
+
+class HungUp(Exception):
+    """The call is over for this side: the fault drops_line, or a peer that takes no bytes for WRITE_SECONDS."""
+
+
+class Outlet:
+    """The sending side of one connection; the counts of `silent_after` and `drops_line` are per connection."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._sent = 0
+
+    async def raw(self, data: bytes) -> None:
+        """Bytes as they are. Raises HungUp, ConnectionError."""
+        self._writer.write(data)
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._writer.drain()
+        except TimeoutError as slow:
+            raise HungUp("the peer takes nothing") from slow
+
+    async def send(self, unit: Unit, reply: bytes) -> None:
+        """A meter's reply (7-bit) with its faults and its parity. Raises HungUp, ConnectionError."""
+        if not reply or unit.meter.fault(FaultKind.SILENT):
+            return
+        latency = unit.meter.fault(FaultKind.LATENCY)
+        if latency:
+            await asyncio.sleep(latency.amount / 1000)
+        if unit.meter.fault(FaultKind.ENDLESS) and reply[0] == STX:
+            await self._endless(unit)
+        await self._cut(unit, _on_the_wire(unit, _spoilt(unit, reply)))
+
+    async def _cut(self, unit: Unit, data: bytes) -> None:
+        """Sends what the limits on the sent bytes leave of it, then hangs up if told so."""
+        silent_after, drops = unit.meter.fault(FaultKind.SILENT_AFTER), unit.meter.fault(FaultKind.DROPS_LINE)
+        if silent_after:
+            data = data[: max(0, silent_after.amount - self._sent)]
+        dropping = drops is not None and not (drops.once and unit.dropped) and drops.amount <= self._sent + len(data)
+        if dropping and drops is not None:
+            data = data[: max(0, drops.amount - self._sent)]
+        await self._paced(unit.meter.fault(FaultKind.SLOW), data)
+        self._sent += len(data)
+        if dropping:
+            unit.dropped = True
+            raise HungUp("drops_line")
+
+    async def _paced(self, slow: Fault | None, data: bytes) -> None:
+        if slow is None:
+            await self.raw(data)
+            return
+        for at in range(len(data)):
+            await self.raw(data[at : at + 1])
+            await asyncio.sleep(slow.amount / 1000)
+
+    async def _endless(self, unit: Unit) -> None:
+        await self.raw(_on_the_wire(unit, bytes([STX])))
+        for chunk in _endless_lines():
+            await self.raw(_on_the_wire(unit, chunk))
+            await asyncio.sleep(ENDLESS_PAUSE)
+
+    async def close(self) -> None:
+        """Hangs up; what was sent may still go out for CLOSE_SECONDS."""
+        self._writer.close()
+        with suppress(ConnectionError, TimeoutError):
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._writer.wait_closed()
+            finally:
+                self._writer.transport.abort()
+
+
+def _endless_lines() -> Iterator[bytes]:
+    line = b"1.8.0(000000.00*kWh)\r\n"
+    while True:
+        yield line * (CHUNK // len(line))
+
+
+def _spoilt(unit: Unit, reply: bytes) -> bytes:
+    """The reply with a wrong block check while the fault wrong_bcc has checks left to spoil."""
+    fault = unit.meter.fault(FaultKind.WRONG_BCC)
+    checked = reply[0] in (SOH, STX)
+    if fault is None or not checked or (fault.amount and unit.spoilt_checks >= fault.amount):
+        return reply
+    unit.spoilt_checks += 1
+    return reply[:-1] + bytes([reply[-1] ^ 0x55])
+
+
+def _on_the_wire(unit: Unit, reply: bytes) -> bytes:
+    if unit.meter.fault(FaultKind.GARBAGE):
+        return random.Random(f"{unit.meter.load.seed}:{len(reply)}").randbytes(len(reply))  # noqa: S311 - noise
+    return even_parity(reply) if unit.meter.options.parity == "even" else reply
