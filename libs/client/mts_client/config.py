@@ -1,0 +1,94 @@
+"""Where the service is and which tokens to use: from the environment, a config file, or a local stack's description.
+
+The environment goes over the config file, key by key. The stack's description is used alone, never mixed with the
+others, so that no token reaches a server that it was not made for: if it is named, or if nothing else is set and it is
+there.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from mts_client.errors import NotConfigured
+
+_VARIABLES = {"url": "MTS_URL", "token": "MTS_TOKEN", "ca_file": "MTS_CA_FILE", "admin_token": "MTS_ADMIN_TOKEN"}
+_STACK = Path(".local") / "stack.json"
+
+
+class Config(BaseModel):
+    """How to reach the service. `ca_file` None = the public CAs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: str
+    token: SecretStr | None = None
+    admin_token: SecretStr | None = None
+    ca_file: Path | None = None
+
+
+def load(environment: Mapping[str, str], folder: Path, stack: Path | None = None) -> Config:
+    """The configuration of a process with this environment in this folder; raises `NotConfigured`."""
+    if stack is not None:
+        return read_stack(stack)
+    settings = _config_file(environment) | _from_environment(environment, folder)
+    if settings:
+        return _checked(settings, "the environment and the config file")
+    if (folder / _STACK).is_file():
+        return read_stack(folder / _STACK)
+    raise NotConfigured(f"MTS_URL is not set, {config_path(environment)} and {_STACK} do not exist")
+
+
+def read_stack(path: Path) -> Config:
+    """The configuration of a running local stack (`stack.json`; its paths are relative to the folder of `.local`)."""
+    try:
+        stack = json.loads(path.read_bytes())
+        ca_file = path.absolute().parent.parent / stack["ca"]
+        settings = {"url": stack["gateway"], "token": stack["token"], "admin_token": stack["admin_token"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotConfigured(f"{path} does not describe a running stack ({type(error).__name__})") from error
+    return _checked({**settings, "ca_file": ca_file}, str(path))
+
+
+def config_path(environment: Mapping[str, str]) -> Path:
+    """`mts/config.toml` in the user's folder of configuration (XDG base directory specification)."""
+    folder = environment.get("XDG_CONFIG_HOME")
+    base = Path(folder) if folder and Path(folder).is_absolute() else Path.home() / ".config"
+    return base / "mts" / "config.toml"
+
+
+def _from_environment(environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        name: environment[variable] for name, variable in _VARIABLES.items() if environment.get(variable)
+    }
+    return _resolved(settings, folder)
+
+
+def _config_file(environment: Mapping[str, str]) -> dict[str, Any]:
+    path = config_path(environment)
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise NotConfigured(f"{path} cannot be read: {error}") from error
+    return _resolved(settings, path.parent)
+
+
+def _resolved(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if isinstance(settings.get("ca_file"), str):
+        settings["ca_file"] = folder / Path(settings["ca_file"]).expanduser()
+    return settings
+
+
+def _checked(settings: Mapping[str, Any], source: str) -> Config:
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        faults = ", ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise NotConfigured(f"{source}: {faults}") from error

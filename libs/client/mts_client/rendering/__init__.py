@@ -1,0 +1,1 @@
+"""What MTS answered, as text for a terminal or a pipe."""
