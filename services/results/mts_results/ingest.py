@@ -7,13 +7,11 @@ made from all that is stored of a test, and whoever stores anything of a test ho
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from mts_common import telemetry
 from mts_common.database import Connection, Pool, transaction
 from mts_common.messages import (
     AttemptReport,
@@ -27,6 +25,7 @@ from mts_results import projections
 from mts_results.partitions import Partitions
 from mts_results.reports import check_part, storable, storable_text, store_parts, store_reports
 from mts_results.statements import SQL
+from mts_results.tracing import item_spans
 
 
 class _Line(NamedTuple):
@@ -106,7 +105,8 @@ class Ingest:
 
 async def _store_requests(connection: Connection, items: list[TestRequested]) -> None:
     rows = {item.test_id: (item.test_id, storable(item.model_dump_json(exclude={"password"}))) for item in items}
-    await connection.execute(SQL["store_requests"], *zip(*rows.values(), strict=True))
+    with item_spans("store request", items):
+        await connection.execute(SQL["store_requests"], *zip(*rows.values(), strict=True))
 
 
 async def _store_lines(connection: Connection, items: list[_Line]) -> None:
@@ -121,10 +121,7 @@ async def _store_outcomes(connection: Connection, items: list[TestFinished | Tes
         await connection.execute(SQL["mark_cancelled"], list(cancelled), list(cancelled.values()))
         await connection.execute(SQL["delete_inputs"], list(cancelled))
     if finished:
-        with ExitStack() as spans:
-            for item in finished:
-                attributes = {"mts.test_id": item.test_id}
-                spans.enter_context(telemetry.span("store outcome", parent=item.traceparent, attributes=attributes))
+        with item_spans("store outcome", finished):
             rows = {item.test_id: _outcome_row(item) for item in sorted(finished, key=_weight)}
             await connection.execute(SQL["store_outcomes"], *zip(*rows.values(), strict=True))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime
 
-from mts_common import telemetry
 from mts_common.consumer import Rejected
 from mts_common.database import Connection, to_json
 from mts_common.messages import AttemptReport, AttemptReportPart, decode
 from mts_results.statements import SQL
+from mts_results.tracing import item_spans
 
 MAX_PARTS = 16
 MAX_PART_BYTES = 8 * 1024**2
@@ -42,10 +41,7 @@ async def store_reports(connection: Connection, reports: Sequence[AttemptReport]
     """Keep `reports`, whose tests the caller has locked, each under a span of its own trace."""
     distinct = {(report.test_id, report.attempt): report for report in reports}
     traced = [key for key, report in distinct.items() if report.wire_trace]
-    with ExitStack() as spans:
-        for (test_id, attempt), report in distinct.items():
-            attributes = {"mts.test_id": test_id, "mts.attempt": attempt}
-            spans.enter_context(telemetry.span("store report", parent=report.traceparent, attributes=attributes))
+    with item_spans("store report", distinct.values()):
         rows = zip(*map(_report_row, distinct.values()), strict=True)
         await connection.execute(SQL["store_attempts"], *rows)
         if traced:
