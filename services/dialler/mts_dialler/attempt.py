@@ -22,9 +22,10 @@ from mts_common.messages import (
 from mts_common.security import SealedWithUnknownKey
 from mts_dialler.channels.base import Channel
 from mts_dialler.clock import Clock, SystemClock
-from mts_dialler.drivers.base import Driver, ReportBuilder, SurveyRange, Terms, printable
+from mts_dialler.drivers.base import Driver, ReportBuilder, SurveyRange, Terms
 from mts_dialler.errors import DiallerError, DriverFault, NotConfigured
 from mts_dialler.line import Line, LineLimits
+from mts_dialler.text import printable
 from mts_dialler.trace import MAX_TRACE_BYTES, Secrets, Trace
 from mts_dialler.verdict import MAX_DETAIL, judge
 

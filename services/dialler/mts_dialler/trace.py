@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from mts_dialler.text import printable
+
 MAX_TRACE_BYTES = 256 * 1024
 _FRAME_COST = 64  # a rendered line's time, direction and punctuation
 _EVENT_RESERVE = 4096  # events are still told when the frames have used up the trace
@@ -153,7 +155,7 @@ class Trace:
                         "at": frame.at.isoformat(timespec="milliseconds"),
                         "dir": frame.direction.value,
                         "hex": shown,
-                        "note": self._secrets.strike_text(frame.note),
+                        "note": printable(self._secrets.strike_text(frame.note)),
                     },
                     ensure_ascii=False,
                 )

@@ -21,6 +21,7 @@ from mts_common.messages import (
     SurveyReading,
 )
 from mts_dialler.line import Line
+from mts_dialler.text import printable
 
 _UTC = ZoneInfo("UTC")
 
@@ -118,13 +119,6 @@ class ReportBuilder:
         if section is Section.SURVEY:
             return any(self._survey.values())
         return bool(getattr(self, section.value))
-
-
-def printable(text: str) -> str:
-    """`text` as it may be stored and shown: a hostile meter's NULs and control characters replaced."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _printable_register(reading: RegisterReading) -> RegisterReading:
