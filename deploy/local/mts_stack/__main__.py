@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import signal
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
 
 import typer
+from rich.console import Console
 
 from mts_metersim.presets import fleet
-from mts_stack.paths import ROOT
+from mts_stack.demo import run_demo
 from mts_stack.processes import StackFault
+from mts_stack.settings import caller_settings, local_directory, run_window
+from mts_stack.signals import Stopped, ignore_signals, stop_on_signals
 from mts_stack.stack import Description, Stack, stop_other
 
 app = typer.Typer(help="MTS on one machine.", no_args_is_help=True, add_completion=False)
@@ -22,55 +23,18 @@ app = typer.Typer(help="MTS on one machine.", no_args_is_help=True, add_completi
 WINDOW_AFTER = timedelta(hours=12)
 WINDOW_LENGTH = timedelta(hours=1)
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Stopped(BaseException):
-    """Somebody asked us to end: Ctrl-C, SIGTERM, or a closed terminal."""
-
-
-def stop_on_signals() -> None:
-    """From now on the first signal raises `Stopped` in the main thread."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        ignore_signals()
-        raise Stopped
-
-    for number in _ENDING:
-        signal.signal(number, stop)
-
-
-def ignore_signals() -> None:
-    """From now on we are ending already, and are not to be cut off."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)
-
-
-def local_directory() -> Path:
-    """Where the stack lives: MTS_LOCAL_DIR, else `.local` in the repository."""
-    return Path(os.environ.get("MTS_LOCAL_DIR") or ROOT / ".local")
-
-
-def caller_settings() -> dict[str, str]:
-    """The MTS_… settings of the caller's environment, which go over the stack's own."""
-    return {name: value for name, value in os.environ.items() if name.startswith("MTS_") and value}
-
-
-def run_window(opens: datetime, closes: datetime) -> str:
-    """MTS_RUN_WINDOWS for one daily window, both ends in UTC."""
-    return json.dumps([{"opens": f"{opens:%H:%M:%S}", "closes": f"{closes:%H:%M:%S}", "zone": "UTC"}])
-
 
 @app.command()
 def up() -> None:
     """Start the stack and keep it in the foreground; Ctrl-C ends it."""
-    opens = datetime.now(UTC) + WINDOW_AFTER
-    settings = {"MTS_RUN_WINDOWS": run_window(opens, opens + WINDOW_LENGTH), **caller_settings()}
-    stack = Stack(local_directory(), settings, [*fleet("demo"), *fleet("faulty")])
+    window = run_window(datetime.now(UTC) + WINDOW_AFTER, WINDOW_LENGTH)
+    settings = {"MTS_RUN_WINDOWS": window, **caller_settings()}
+    stack = Stack(local_directory(), [*fleet("demo"), *fleet("faulty")])
     try:
         stop_on_signals()
         typer.echo(f"Starting in {stack.directory} …")
-        typer.echo(_greeting(stack.start(), stack.directory))
+        stack.prepare()
+        typer.echo(_greeting(stack.start(settings), stack.directory))
         stack.watch()
     except Stopped:
         typer.echo("Stopping …")
@@ -112,6 +76,24 @@ or:  .venv/bin/mts status --wait 1
 def down() -> None:
     """End the stack that `up` started, from any shell."""
     typer.echo("The stack has ended." if stop_other(local_directory()) else "No stack runs.")
+
+
+@app.command()
+def demo() -> None:
+    """Start a stack of its own, test simulated meters, show the outcomes, stop; 0 if all were as expected."""
+    directory = local_directory() / "demo"
+    try:
+        stop_on_signals()
+        as_expected = run_demo(directory, caller_settings(), Console())
+    except Stopped as stopped:
+        raise typer.Exit(1) from stopped
+    except StackFault as fault:
+        typer.echo(f"The demo stops: {fault}", err=True)
+        raise typer.Exit(1) from fault
+    if not as_expected:
+        typer.echo(f"The logs are in {directory / 'log'}", err=True)
+        raise typer.Exit(1)
+    shutil.rmtree(directory)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mts_metersim.fleet import Meter
 from mts_stack.fleet import Fleet
@@ -49,27 +49,42 @@ class Description:
 class Stack:
     """Start, watch and stop it from the main thread. Every start begins with empty servers."""
 
-    def __init__(self, directory: Path, settings: Mapping[str, str], meters: Sequence[Meter]) -> None:
+    def __init__(self, directory: Path, meters: Sequence[Meter]) -> None:
         self.directory = directory.absolute()
-        self._settings = settings
-        self._servers: Servers | None = None
         self.fleet = Fleet(self.directory, meters)
-        self.services: Services | None = None
+        self._claimed = False
+        self._servers: Servers | None = None
+        self._services: Services | None = None
 
-    def start(self) -> Description:
-        """Start all and wait until it is ready; stack.json is written last. Raises `StackFault`; then call `stop`."""
+    @property
+    def services(self) -> Services:
+        """The running services. Raises `StackFault` before `start`."""
+        if self._services is None:
+            raise StackFault("the stack was not started")
+        return self._services
+
+    def prepare(self) -> None:
+        """Start the servers and the simulated meters. Raises `StackFault`; then call `stop`."""
         self._claim()
         self._servers = local_servers(self.directory, durable=True)
         self._servers.remove()
         self.fleet.start()
         self._servers.start()
-        database = create_database(self._servers.postgres_admin_url, DATABASE)
-        tls = make_tls(self.directory / "tls")
-        self.services = Services(self.directory, self._servers.amqp_url, database, tls, self._settings)
-        self.services.migrate()
-        self.services.start()
         self.fleet.wait_ready()
-        description = self._describe(self.services, self._servers, database)
+
+    def start(self, settings: Mapping[str, str]) -> Description:
+        """Start the services with these settings over the stack's own and wait until all is ready; stack.json is
+        written last. Raises `StackFault`; then call `stop`.
+        """
+        servers = self._servers
+        if servers is None:
+            raise StackFault("prepare the stack before it is started")
+        database = create_database(servers.postgres_admin_url, DATABASE)
+        tls = make_tls(self.directory / "tls")
+        self._services = Services(self.directory, servers.amqp_url, database, tls, settings)
+        self._services.migrate()
+        self._services.start()
+        description = self._describe(self._services, servers, database)
         self._write(description)
         return description
 
@@ -81,6 +96,7 @@ class Stack:
         for folder in _FOLDERS:
             shutil.rmtree(self.directory / folder, ignore_errors=True)
         write_pid_file(own, os.getpid())
+        self._claimed = True
 
     def _describe(self, services: Services, servers: Servers, database: RoleUrls) -> Description:
         client = services.create_client("local stack")
@@ -101,23 +117,25 @@ class Stack:
         write_secret(draft, json.dumps(asdict(description), indent=2) + "\n")
         draft.replace(self.directory / STACK_FILE)
 
-    def watch(self) -> None:
-        """Return never; raise `StackFault` with the end of its log when a process of the stack has ended."""
-        services = self.services
-        if services is None:
-            raise StackFault("the stack was not started")
-        watched = [self.fleet.process, *(services.process(name) for name in SERVICES)]
+    def watch(self) -> NoReturn:
+        """Never return; raise `StackFault` with the end of its log when a process of the stack has ended."""
         while True:
-            for process in watched:
-                if not process.running:
-                    raise process.fault(f"ended with code {process.exit_code}")
+            self.check_alive()
             time.sleep(WATCH_SECONDS)
+
+    def check_alive(self) -> None:
+        """Raises `StackFault` with the end of its log if a process of the stack has ended."""
+        for process in (self.fleet.process, *map(self.services.process, SERVICES)):
+            if not process.running:
+                raise process.fault(f"ended with code {process.exit_code}")
 
     def stop(self) -> None:
         """End everything that was started, in order and in bounded time; may be called at any moment, and again."""
+        if not self._claimed:
+            return
         (self.directory / STACK_FILE).unlink(missing_ok=True)
-        if self.services is not None:
-            self.services.stop()
+        if self._services is not None:
+            self._services.stop()
         self.fleet.stop()
         if self._servers is not None:
             self._servers.remove()

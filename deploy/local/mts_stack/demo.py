@@ -1,0 +1,184 @@
+"""The demo: a stack of its own, tests of simulated meters through the public API, and the outcomes for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mts_client import BadRequest, MeterTestStatus, MtsClient, Outcome, Search, SearchStatus
+from mts_client.rendering.report import report
+from mts_metersim.presets import fleet
+from mts_stack.demo_cases import Case, Way, demo_cases
+from mts_stack.processes import free_ports
+from mts_stack.settings import run_window
+from mts_stack.signals import ignore_signals
+from mts_stack.stack import Stack
+
+# From the start of the services, which takes some ten seconds, to the opening of the run window, and how long it is.
+WINDOW_AFTER = timedelta(seconds=40)
+WINDOW_LENGTH = timedelta(minutes=30)
+MOST_SECONDS = 120.0
+POLL_SECONDS = 1.0
+METERS = 16
+
+_STYLES = {Outcome.SUCCESS: "green", Outcome.PARTIAL_SUCCESS: "yellow", Outcome.ERROR: "red"}
+
+
+@dataclass
+class Ended:
+    """A test that has ended, or was cancelled (`status` None), and what is not as it must be."""
+
+    test_id: int
+    case: Case
+    status: MeterTestStatus | None
+    faults: list[str] = field(default_factory=list)
+
+
+def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> bool:
+    """Run the whole demo; whether every outcome was as expected. Everything started is ended. Raises `StackFault`."""
+    began = time.monotonic()
+    stack = Stack(directory, fleet("demo", METERS))
+    try:
+        console.rule("MTS demo")
+        console.print("Starting RabbitMQ, PostgreSQL and the simulated meters …")
+        stack.prepare()
+        opens = (datetime.now(UTC) + WINDOW_AFTER).replace(microsecond=0)
+        console.print("Starting gateway, scheduler, dialler and results …")
+        description = stack.start({**settings, "MTS_RUN_WINDOWS": run_window(opens, WINDOW_LENGTH)})
+        console.print(f"Ready after {time.monotonic() - began:.0f} s at {description.gateway}\n")
+        with MtsClient(description.gateway, description.token, trust=stack.services.tls.ca) as client:
+            ended = Demo(stack, client, console, opens).run()
+    finally:
+        ignore_signals()
+        console.print("\nStopping …")
+        stack.stop()
+    wrong = [entry for entry in ended if entry.faults]
+    for entry in wrong:
+        console.print(f"[red]Test {entry.test_id}, {entry.case.title}: {'; '.join(entry.faults)}", highlight=False)
+    verdict = f"{len(wrong)} of {len(ended)} tests did not end" if wrong else f"All {len(ended)} tests ended"
+    console.print(f"{verdict} as expected. The demo took {time.monotonic() - began:.0f} s.")
+    return not wrong
+
+
+class Demo:
+    """The part between the stack's start and its end."""
+
+    def __init__(self, stack: Stack, client: MtsClient, console: Console, opens: datetime) -> None:
+        self._stack = stack
+        self._client = client
+        self._console = console
+        self._opens = opens
+        (dead_port,) = free_ports(1)
+        self._cases = demo_cases(stack.fleet.ready(), f"127.0.0.1:{dead_port}")
+        self._began = datetime.now(UTC)
+        self._window_told = False
+
+    def run(self) -> list[Ended]:
+        """Submit, watch, show; every test with its faults, in the order of their ids."""
+        tests = self._submit()
+        cancelled = [self._cancel(test_id, case) for test_id, case in tests.items() if case.way is Way.CANCELLED]
+        pending = {test_id: case for test_id, case in tests.items() if case.way is not Way.CANCELLED}
+        ended = sorted([*cancelled, *self._watch(pending)], key=lambda entry: entry.test_id)
+        self._check_never_dialled(cancelled)
+        self._console.print()
+        self._console.print(outcome_table(ended))
+        full = next((entry.status for entry in ended if entry.status and entry.status.survey_data), None)
+        if full is not None:
+            self._console.print("\nOne report in full:\n")
+            self._console.print(report(full))
+        return ended
+
+    def _submit(self) -> dict[int, Case]:
+        batch = [case for case in self._cases if case.way is Way.BATCH]
+        single = [case for case in self._cases if case.way is not Way.BATCH]
+        tests = {self._client.test_request(case.test): case for case in single}
+        batch_id = self._client.batch_request([case.test for case in batch])
+        rows = self._client.batch_status(batch_id).status
+        tests |= {row.test_id: case for row, case in zip(rows, batch, strict=True)}
+        overnight = sum(case.way is Way.OVERNIGHT for case in self._cases)
+        self._tell(f"{len(single)} tests and batch {batch_id} of {len(batch)} accepted")
+        self._tell(f"{overnight} overnight tests wait for the run window, which opens at {self._opens:%H:%M:%S} UTC")
+        return tests
+
+    def _cancel(self, test_id: int, case: Case) -> Ended:
+        self._client.test_cancel(test_id)
+        try:
+            status = self._client.test_status(test_id)
+        except BadRequest as refusal:
+            self._tell(f"test {test_id} ({case.title}): {refusal}")
+            return Ended(test_id, case, None)
+        return Ended(test_id, case, status, ["its status is still known after the cancel"])
+
+    def _watch(self, pending: dict[int, Case]) -> list[Ended]:
+        """Wait until every test has ended; those that have not in time are faults."""
+        ended: list[Ended] = []
+        deadline = time.monotonic() + MOST_SECONDS
+        waiting = dict(pending)
+        while waiting and time.monotonic() < deadline:
+            self._stack.check_alive()
+            self._tell_window()
+            for test_id in self._completed() & waiting.keys():
+                ended.append(self._ended(test_id, waiting.pop(test_id)))
+            time.sleep(POLL_SECONDS)
+        late = f"no outcome after {MOST_SECONDS:.0f} s"
+        return ended + [Ended(test_id, case, None, [late]) for test_id, case in waiting.items()]
+
+    def _completed(self) -> set[int]:
+        search = Search(from_time=self._began - timedelta(minutes=1), status=SearchStatus.COMPLETED)
+        return {found.test_id for found in self._client.search_all(search)}
+
+    def _ended(self, test_id: int, case: Case) -> Ended:
+        status = self._client.test_status(test_id)
+        self._tell(f"test {test_id} {status.meter_type} ({case.title}): {status.result_summary}", status.outcome)
+        return Ended(test_id, case, status, case.faults(status, self._opens))
+
+    def _tell_window(self) -> None:
+        if not self._window_told and datetime.now(UTC) >= self._opens:
+            self._window_told = True
+            self._tell("the run window opens")
+
+    def _check_never_dialled(self, cancelled: Iterable[Ended]) -> None:
+        signed_on = {call["serial"] for call in self._stack.fleet.calls() if call["event"] == "sign_on"}
+        for entry in cancelled:
+            if entry.case.serial_number in signed_on:
+                entry.faults.append("its meter was called in spite of the cancel")
+
+    def _tell(self, text: str, outcome: Outcome | None = None) -> None:
+        style = _STYLES.get(outcome) if outcome else None
+        self._console.print(f"{datetime.now(UTC):%H:%M:%S}  {text}", style=style, markup=False, highlight=False)
+
+
+def outcome_table(ended: Sequence[Ended]) -> Table:
+    """All tests as a metering engineer reads them: what was asked, what the meter said, whether that was expected."""
+    table = Table(title="Outcomes (times UTC)", title_justify="left")
+    for name in ("test", "meter", "asked for", "started", "s", "serial number", "clock", "registers", "survey"):
+        table.add_column(name, overflow="fold")
+    table.add_column("outcome", overflow="fold")
+    table.add_column("as expected")
+    for entry in ended:
+        expected = "[red]no" if entry.faults else "[green]yes"
+        table.add_row(str(entry.test_id), entry.case.test.meter_type, entry.case.title, *_facts(entry.status), expected)
+    return table
+
+
+def _facts(status: MeterTestStatus | None) -> tuple[str, ...]:
+    if status is None:
+        return ("", "", "", "", "", "", "removed")
+    started, ended = status.test_start_time, status.test_end_time
+    registers = sum(len(group.register_values) for group in status.register_groups)
+    readings = sum(len(channel.readings) for channel in status.survey_data or ())
+    return (
+        f"{started:%H:%M:%S}" if started else "",
+        f"{(ended - started).total_seconds():.0f}" if started and ended else "",
+        status.serial_number or "",
+        (status.meter_time or "").rpartition(" ")[2],
+        str(registers or ""),
+        str(readings or ""),
+        status.result_summary,
+    )
