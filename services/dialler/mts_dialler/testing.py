@@ -40,7 +40,7 @@ class ManualClock:
 
 
 class ScriptedChannel:
-    """A line whose far end says what the script says: bytes are read, errors raised; then it is silent for ever."""
+    """A line whose far end says what the script says: bytes are read, errors raised; then it is silent."""
 
     def __init__(self, script: Iterable[bytes | Exception] = (), transport: Transport = Transport.TCP) -> None:
         self.transport = transport
@@ -49,6 +49,12 @@ class ScriptedChannel:
         self.reading = asyncio.Event()  # set while a read waits in vain
         self.closed = False
         self._script = list(script)
+        self._more = asyncio.Event()
+
+    def say(self, *script: bytes | Exception) -> None:
+        """The script goes on."""
+        self._script += script
+        self._more.set()
 
     async def read(self, max_bytes: int, seconds: float) -> bytes:
         self.waits.append(seconds)
@@ -56,7 +62,8 @@ class ScriptedChannel:
             raise LineDropped("the connection was closed")
         if not self._script:
             self.reading.set()
-            await asyncio.Event().wait()
+            self._more.clear()
+            await self._more.wait()
         step = self._script.pop(0)
         if isinstance(step, Exception):
             raise step
