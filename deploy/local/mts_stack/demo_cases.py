@@ -85,10 +85,10 @@ def demo_cases(meters: Sequence[Mapping[str, Any]], dead_address: str) -> list[C
         _case(
             "wrong password",
             Way.IMMEDIATE,
-            third_line[2],
+            locked,
             Outcome.ERROR,
             "password",
-            password=third_line[2]["password"][::-1],
+            password=locked["password"][::-1],
         ),
         _case("nobody listens there", Way.IMMEDIATE, single[0], Outcome.ERROR, remote_address=dead_address),
         _case("meter falls silent", Way.IMMEDIATE, by_fault["silent"], Outcome.ERROR),
