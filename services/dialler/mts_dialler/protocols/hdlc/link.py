@@ -161,7 +161,7 @@ class Link:
         return self._ready()
 
     def receive(self, data: bytes) -> Iterator[Event]:
-        """What `data` completes. Raises `RemoteProtocolError` for what breaks the protocol; the link is useless then."""
+        """What `data` completes. Raises `RemoteProtocolError` when the protocol is broken; the link is useless then."""
         self._reader.feed(data)
         while (frame := self._reader.next()) is not None:
             if isinstance(frame, Garbled):
