@@ -4,7 +4,10 @@ INSERT INTO results.report_part (test_id, attempt, part, parts, body, arrived_at
 SELECT r.test_id, r.attempt, r.part, r.parts, r.body, $6::timestamptz
 FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::bytea[])
     AS r (test_id, attempt, part, parts, body)
-WHERE NOT EXISTS (SELECT FROM results.attempt a WHERE a.test_id = r.test_id AND a.attempt = r.attempt)
+WHERE NOT EXISTS (
+    SELECT FROM results.attempt a
+    WHERE a.test_id = ANY($1::bigint[]) AND a.test_id = r.test_id AND a.attempt = r.attempt
+)
 ORDER BY r.test_id, r.attempt, r.part
 ON CONFLICT DO NOTHING;
 
