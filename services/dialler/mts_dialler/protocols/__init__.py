@@ -1,0 +1,1 @@
+"""Meter protocols without I/O: bytes in, events out. Only the standard library, no sockets, no clocks, no asyncio."""
