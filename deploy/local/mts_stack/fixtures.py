@@ -6,6 +6,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,26 +32,44 @@ def servers() -> Iterator[Servers]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
-def database(servers: Servers) -> Iterator[RoleUrls]:
-    """A fresh database with the roles and schemas of init.sql, dropped afterwards; `url(role)` and `admin_url`."""
+@contextmanager
+def fresh_database(servers: Servers) -> Iterator[RoleUrls]:
+    """A database with the roles and schemas of init.sql, dropped afterwards."""
     name = f"mts_test_{secrets.token_hex(6)}"
     urls = create_database(servers.postgres_admin_url, name)
-    yield urls
-    drop_database(servers.postgres_admin_url, name)
+    try:
+        yield urls
+    finally:
+        drop_database(servers.postgres_admin_url, name)
+
+
+@contextmanager
+def fresh_vhost(servers: Servers) -> Iterator[Management]:
+    """A vhost and its management API, deleted afterwards."""
+    management = Management(servers.amqp_admin_url, f"test-{secrets.token_hex(6)}")
+    management.create_vhost()
+    try:
+        yield management
+    finally:
+        management.delete_vhost()
+        management.close()
+
+
+@pytest.fixture
+def database(servers: Servers) -> Iterator[RoleUrls]:
+    """A fresh database for one test: `url(role)` and `admin_url`."""
+    with fresh_database(servers) as urls:
+        yield urls
 
 
 @pytest.fixture
 def management(servers: Servers) -> Iterator[Management]:
-    """The management API of a fresh vhost, deleted afterwards."""
-    management = Management(servers.amqp_admin_url, f"test-{secrets.token_hex(6)}")
-    management.create_vhost()
-    yield management
-    management.delete_vhost()
-    management.close()
+    """The management API of the test's own vhost."""
+    with fresh_vhost(servers) as management:
+        yield management
 
 
 @pytest.fixture
 def amqp_url(servers: Servers, management: Management) -> str:
-    """The AMQP URL of that fresh vhost."""
+    """The AMQP URL of the test's own vhost."""
     return vhost_url(servers.amqp_url, management.vhost)

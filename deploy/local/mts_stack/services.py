@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -43,6 +44,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self._wanted: set[str] = set()
         self._key = Fernet.generate_key().decode()
         self._processes = {
             name: Process(
@@ -105,8 +107,8 @@ class Services:
 
     def migrate(self) -> None:
         """Bring each service's schema up to date. Raises `StackFault`."""
-        for name in ROLES:
-            self.run_command(name, "migrate")
+        with ThreadPoolExecutor(len(ROLES), "migrate") as threads:
+            list(threads.map(lambda name: self.run_command(name, "migrate"), ROLES))
 
     def run_command(self, name: str, *arguments: str) -> str:
         """Run a command of a service's own command line; its standard output. Raises `StackFault`."""
@@ -127,6 +129,7 @@ class Services:
         """Start these services, or all, and wait until each says it is ready. Raises `StackFault`."""
         for name in names or SERVICES:
             self._processes[name].start()
+            self._wanted.add(name)
         deadline = time.monotonic() + READY_SECONDS
         for name in names or SERVICES:
             self._processes[name].wait_ready(partial(self.ready, name), deadline - time.monotonic())
@@ -141,11 +144,13 @@ class Services:
 
     def stop(self, *names: str) -> None:
         """End these services, or all, in order."""
+        self._wanted -= set(names or SERVICES)
         for name in reversed(names or SERVICES):
             self._processes[name].stop()
 
     def kill(self, *names: str) -> None:
         """End these services, or all, at once (SIGKILL)."""
+        self._wanted -= set(names or SERVICES)
         for name in names or SERVICES:
             self._processes[name].kill()
 
@@ -153,6 +158,13 @@ class Services:
         """End these services, or all, in order, and start them again."""
         self.stop(*names)
         self.start(*names)
+
+    def check_alive(self) -> None:
+        """Raises `StackFault` with the end of its log if a service that should run has ended by itself."""
+        for name in sorted(self._wanted):
+            process = self._processes[name]
+            if not process.running:
+                raise process.fault(f"ended with code {process.exit_code}")
 
     def create_client(self, name: str) -> int:
         """Register a client of the API; its id."""

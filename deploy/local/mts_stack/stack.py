@@ -18,7 +18,7 @@ from mts_stack.fleet import Fleet
 from mts_stack.postgres import RoleUrls, create_database
 from mts_stack.processes import StackFault, end_leftovers, is_alive, wait_until, write_pid_file, write_secret
 from mts_stack.servers import Servers, local_servers
-from mts_stack.services import SERVICES, Services
+from mts_stack.services import Services
 from mts_stack.tls import make_tls
 
 DATABASE = "mts"
@@ -125,9 +125,9 @@ class Stack:
 
     def check_alive(self) -> None:
         """Raises `StackFault` with the end of its log if a process of the stack has ended."""
-        for process in (self.fleet.process, *map(self.services.process, SERVICES)):
-            if not process.running:
-                raise process.fault(f"ended with code {process.exit_code}")
+        self.services.check_alive()
+        if not self.fleet.process.running:
+            raise self.fleet.process.fault(f"ended with code {self.fleet.process.exit_code}")
 
     def stop(self) -> None:
         """End everything that was started, in order and in bounded time; may be called at any moment, and again."""

@@ -1,0 +1,120 @@
+"""The real services as processes, for tests: on a database and a vhost of their own, with simulated meters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from mts_metersim.fleet import Meter
+from mts_stack.fleet import Fleet
+from mts_stack.postgres import RoleUrls
+from mts_stack.rabbitmq import Management, vhost_url
+from mts_stack.servers import Servers
+from mts_stack.services import Services
+from mts_stack.tls import make_tls
+
+CALL_SECONDS = 30.0
+POLL_SECONDS = 0.1
+
+# Tests wait for seconds where a deployment waits for minutes, and poll more often than a client may.
+TEST_SETTINGS = {
+    "MTS_RATE_LIMIT_CALLS": "100000",
+    "MTS_RETRY_PAUSE_SECONDS": "1",
+    "MTS_DRAIN_SECONDS": "5",
+    "MTS_SETTLE_AFTER_SECONDS": "5",
+}
+
+
+class StackUnderTest:
+    """All services and a fleet; a context manager that starts everything and ends it.
+
+    `services` starts, stops, kills and restarts single services by name; `fleet` knows the meters and what was asked
+    of them; `http` calls the public API with a token of scope mts, `admin` with one of scope admin.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        servers: Servers,
+        database: RoleUrls,
+        management: Management,
+        meters: Sequence[Meter],
+        settings: Mapping[str, str],
+    ) -> None:
+        self.database = database
+        self.management = management
+        self.amqp_url = vhost_url(servers.amqp_url, management.vhost)
+        self.fleet = Fleet(directory, meters)
+        tls = make_tls(directory / "tls")
+        self.services = Services(directory, self.amqp_url, database, tls, {**TEST_SETTINGS, **settings})
+        self.token = ""
+        self.http = self.admin = httpx.Client()
+
+    def __enter__(self) -> Self:
+        try:
+            self.fleet.start()
+            self.services.migrate()
+            client = self.services.create_client("tests")
+            self.token = self.services.create_token(client, "mts")
+            self.http = self.api_client(self.token)
+            self.admin = self.api_client(self.services.create_token(client, "admin"))
+            self.services.start()
+            self.fleet.wait_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.services.check_alive()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self.http.close()
+        self.admin.close()
+        self.services.stop()
+        self.fleet.stop()
+
+    def api_client(self, token: str | None) -> httpx.Client:
+        """A client of the public API with that token, or with none; close it."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(
+            base_url=self.services.api_url, headers=headers, verify=self.services.trust, timeout=CALL_SECONDS
+        )
+
+    def request(self, meter: Mapping[str, Any], **fields: Any) -> int:
+        """Ask for an immediate test of a meter of the fleet; `fields` go over what the fleet says. The test's id."""
+        names = ("meterType", "remoteAddress", "outstationAddress", "serialNumber", "password")
+        body = {"immediate": True, **{name: meter[name] for name in names if meter[name]}, **fields}
+        answer = self.http.post("/test-request", json=body)
+        return int(_accepted(answer)["testId"])
+
+    def status(self, test_id: int) -> dict[str, Any]:
+        """The answer of test-status."""
+        return _accepted(self.http.get("/test-status", params={"testId": test_id}))
+
+    def outcome(self, test_id: int, seconds: float = 60.0) -> dict[str, Any]:
+        """The answer of test-status once the test is complete."""
+        deadline = time.monotonic() + seconds
+        while True:
+            status = self.status(test_id)
+            if status["result"] != "PENDING":
+                return status
+            self.services.check_alive()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"test {test_id} is pending after {seconds:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+
+def _accepted(answer: httpx.Response) -> dict[str, Any]:
+    if answer.status_code != httpx.codes.OK:
+        raise AssertionError(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+    body: dict[str, Any] = answer.json()
+    return body
