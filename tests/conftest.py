@@ -34,7 +34,7 @@ def start_stack(servers: Servers, tmp_path: Path) -> Iterator[StartStack]:
 
 @pytest.fixture(scope="module")
 def stack(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackUnderTest]:
-    """One stack for the tests of a module that leave it as it is, with the demo's fleet: healthy meters, then faulty."""
+    """One stack, with the demo's fleet, for the tests of a module that leave it as they find it."""
     directory = tmp_path_factory.mktemp("stack")
     with (
         fresh_database(servers) as database,
