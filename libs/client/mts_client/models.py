@@ -19,7 +19,16 @@ def _as_utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
+def _sendable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("this is not valid text (an unpaired surrogate)") from error
+    return text
+
+
 UtcTime = Annotated[datetime, AfterValidator(_as_utc)]
+Sendable = Annotated[str, AfterValidator(_sendable)]
 
 
 class Dialect(enum.StrEnum):
@@ -60,13 +69,13 @@ class _Model(BaseModel):
 class MeterTest(_Model):
     """A test to be made (test-request). The server is the judge of every value; None or a default is not sent."""
 
-    request_reference: str | None = None
+    request_reference: Sendable | None = None
     immediate: bool = False
-    meter_type: str
-    remote_address: str
-    coms_settings: str | None = None
-    outstation_address: str | None = None
-    serial_number: str | None = None
+    meter_type: Sendable
+    remote_address: Sendable
+    coms_settings: Sendable | None = None
+    outstation_address: Sendable | None = None
+    serial_number: Sendable | None = None
     password: SecretStr | None = None
     survey_days: int = 0
     survey_date: date | None = None
@@ -220,9 +229,9 @@ class Search(_Model):
 
     from_time: AwareDatetime
     to_time: AwareDatetime | None = None
-    request_reference: str | None = None
-    meter_type: str | None = None
-    remote_address: str | None = None
+    request_reference: Sendable | None = None
+    meter_type: Sendable | None = None
+    remote_address: Sendable | None = None
     status: SearchStatus | None = None
     limit: int | None = None
     offset: int | None = None

@@ -360,6 +360,19 @@ async def test_details_that_are_a_plain_text_are_one_detail(client: AsyncMtsClie
     assert caught.value.details == ("Remote address is not in a recognised format",)
 
 
+async def test_a_refusal_without_a_readable_body_has_no_details(make_client: Any, mts: FakeMts) -> None:
+    mts.scripted.append(httpx.Response(502, content=b"<html>bad gateway"))
+    with pytest.raises(ServiceUnavailable, match="ServiceUnavailable") as caught:
+        await make_client(retries=RetryPolicy(tries=1)).test_status(1)
+    assert caught.value.details == ()
+
+
+async def test_an_accepted_test_without_its_id_is_no_answer(client: AsyncMtsClient, mts: FakeMts) -> None:
+    mts.scripted.append(answer('{"batchId": 1}'))
+    with pytest.raises(UnexpectedAnswer, match="testId is missing"):
+        await client.test_request(TEST)
+
+
 @pytest.mark.parametrize(
     "body",
     ["", "<html>", "[]", "{}", '{"testId": 1}', '{"testId": NaN}', '{"testId": 1, "result": 5}', "\xff\xfe"],
