@@ -35,6 +35,14 @@ def wall_seconds(zone: ZoneInfo, instant: int) -> int:
     return instant + _offset(zone, instant)
 
 
+def from_season(zone: ZoneInfo, shown: datetime, summer: bool) -> int:
+    """The instant of a wall clock time told with its season, also where the zone's calendar says otherwise: the
+    interval that ends at a season change is stamped by the old season's clock."""
+    near = shown.replace(tzinfo=zone)
+    standard = (near.utcoffset() or timedelta()) - (near.dst() or timedelta())
+    return int((shown - standard - timedelta(hours=summer)).replace(tzinfo=UTC).timestamp())
+
+
 def is_summer(zone: ZoneInfo, instant: int) -> bool:
     return bool(wall(zone, instant).dst())
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from mts_metersim.clock import DAY, utc, wall
+from mts_metersim.clock import DAY, from_season, wall
 from mts_metersim.fleet import CHANNELS
 from mts_metersim.history import Event, Happening, Record, history
 from mts_metersim.iec_list import energy_unit, fixed_point, power_unit, season_digit
@@ -33,7 +33,8 @@ class Row:
 
 
 def parse_stamp(unit: Unit, text: str) -> int | None:
-    """An instant from `[s]YYMMDDhhmm[ss]`, None if empty; s = 2 or a clock in UTC: UTC. Raises BadRange."""
+    """An instant from `[s]YYMMDDhhmm[ss]`, None if empty; s as in `season_digit`, without it the wall clock
+    as it stands. Raises BadRange."""
     if not text:
         return None
     parsed = _STAMP.fullmatch(text)
@@ -44,9 +45,9 @@ def parse_stamp(unit: Unit, text: str) -> int | None:
         shown = datetime.strptime(minutes + (seconds or "00"), "%y%m%d%H%M%S")  # noqa: DTZ007 - a wall clock time
     except ValueError as fault:
         raise BadRange(text) from fault
-    if season == "2":
-        return int(shown.replace(tzinfo=utc(0).tzinfo).timestamp())
-    return int(shown.replace(tzinfo=unit.zone, fold=1 if season == "0" else 0).timestamp())
+    if season in ("0", "1"):
+        return from_season(unit.zone, shown, season == "1")
+    return int(shown.replace(tzinfo=UTC if season else unit.zone).timestamp())
 
 
 def survey_lines(unit: Unit, maker: Maker, begin: int | None, end: int | None) -> list[str]:

@@ -8,6 +8,7 @@ from mts_metersim.fleet import CHANNELS, FaultKind, Meter
 from mts_metersim.load import energy, interruptions, powered, reading, watts_of_day
 
 NIGHT_ENDS = 7 * 3600
+KEPT_DEMANDS = 64
 
 _Sums = tuple[int, ...]
 
@@ -22,6 +23,7 @@ class Unit:
         self.installed = self.clock.now() // DAY * DAY - meter.installed_days_ago * DAY
         self.spoilt_checks = 0
         self.dropped = False
+        self._greatest: dict[tuple[str, int, int, int], list[tuple[int, int]]] = {}
         self._day_starts: list[tuple[_Sums, _Sums]] = [((0,) * len(CHANNELS), (0,) * len(CHANNELS))]
 
     @property
@@ -69,7 +71,13 @@ class Unit:
 
     def greatest(self, channel: str, begin: int, end: int, count: int = 1) -> list[tuple[int, int]]:
         """The greatest demands of [begin, end) as (mW, end of the period), greatest first."""
-        return sorted(self.demands(channel, begin, end), key=lambda d: (-d[0], d[1]))[:count]
+        end -= end % self.period
+        key = (channel, begin, end, count)
+        if key not in self._greatest:
+            if len(self._greatest) >= KEPT_DEMANDS:
+                self._greatest.clear()
+            self._greatest[key] = sorted(self.demands(channel, begin, end), key=lambda d: (-d[0], d[1]))[:count]
+        return self._greatest[key]
 
     def resets(self, at: int) -> list[int]:
         """The billing resets (month starts in the meter's zone) since the installation, newest first."""
