@@ -11,12 +11,25 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
 from pydantic.alias_generators import to_camel
 
 
 def _as_utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 def _sendable(text: str) -> str:
@@ -287,9 +300,12 @@ class MeterType(_Model):
 
 
 class TraceFrame(_Model):
-    """`direction` is `tx`, `rx`, or `--` for an event; struck-out bytes stand as `**` in `hex`."""
+    """`direction` is `tx`, `rx`, or `--` for an event; struck-out bytes stand as `**` in `hex`.
 
-    time: UtcTime
+    `time` is None for a note about the trace itself, which the server sends with an empty one.
+    """
+
+    time: Annotated[UtcTime | None, BeforeValidator(_none_if_empty)] = None
     direction: str
     hex: str = ""
     note: str = ""

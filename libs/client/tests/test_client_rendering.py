@@ -217,3 +217,10 @@ def test_a_trace_that_is_not_hex_is_shown_as_it_is() -> None:
     attempt = {"attempt": 1, "frames": [frame]}
     shown = printed(trace(WireTrace.model_validate({"testId": 1, "attempts": [attempt]})))
     assert shown.splitlines()[-1].split() == ["00:00:00.000", "rx", "zz", "41", ".A"]
+
+
+def test_a_note_about_the_trace_itself_has_no_time() -> None:
+    frame = {"time": "", "direction": "--", "hex": "", "note": "the rest of the trace cannot be shown"}
+    attempt = {"attempt": 1, "frames": [frame]}
+    shown = printed(trace(WireTrace.model_validate({"testId": 1, "attempts": [attempt]})))
+    assert shown.splitlines()[-1] == " " * 14 + "--  the rest of the trace cannot be shown"

@@ -36,8 +36,8 @@ def _attempt(attempt: TraceAttempt) -> Text:
 
 def _lines(frame: TraceFrame) -> Iterator[str]:
     """The first line carries time, direction and note; the rest of a long frame follows below its bytes."""
-    moment = frame.time.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
-    lead = f"{moment}  {visible(frame.direction):2}  "
+    moment = "" if frame.time is None else frame.time.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+    lead = f"{moment:12}  {visible(frame.direction):2}  "
     note = visible(frame.note)
     if not frame.hex:
         yield f"{lead}{note}\n"
