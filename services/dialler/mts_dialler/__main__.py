@@ -1,0 +1,93 @@
+"""The dialler's command line: `python -m mts_dialler run`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from collections.abc import Mapping
+
+import typer
+
+from mts_common import service
+from mts_common.broker import Broker
+from mts_common.health import Health, serve_health
+from mts_common.messages import Transport
+from mts_common.security import Vault
+from mts_dialler.allowlist import AllowList
+from mts_dialler.attempt import Equipment
+from mts_dialler.dial import TcpDial
+from mts_dialler.drivers.base import Driver
+from mts_dialler.drivers.registry import DRIVERS
+from mts_dialler.settings import DiallerSettings
+from mts_dialler.telling import Teller
+from mts_dialler.worker import Worker
+
+SERVICE = "dialler"
+SPARE_FILES = 256  # for everything but the lines: broker, logs, libraries
+
+_log = logging.getLogger(__name__)
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def commands() -> None:
+    """Dials meters and reads them."""
+
+
+@app.command()
+def run() -> None:
+    """Take calls from the scheduler and carry them out, until SIGTERM or Ctrl-C."""
+    settings = DiallerSettings()
+    raise typer.Exit(service.run(SERVICE, settings, lambda stop: work(settings, DRIVERS, stop)))
+
+
+async def work(settings: DiallerSettings, drivers: Mapping[str, Driver], stop: asyncio.Event) -> None:
+    """The service: runs until `stop` is set, then drains and returns."""
+    allow_open_files(settings.dialler_lines + SPARE_FILES)
+    async with Broker(settings.amqp_url.get_secret_value(), SERVICE) as broker:
+        worker = make_worker(settings, drivers, broker)
+        health = Health({"broker": broker.check, "lease": worker.check})
+        drained = asyncio.Event()
+
+        async def until_drained() -> None:
+            await worker.run(stop)
+            drained.set()
+            await asyncio.Event().wait()
+
+        await service.until_stopped(
+            drained,
+            {"worker": until_drained(), "health": serve_health(health, settings.health_host, settings.health_port)},
+        )
+
+
+def allow_open_files(wanted: int) -> None:
+    """Raises this process's limit of open files, of which every line is one, to `wanted` as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if reachable < wanted:
+        _log.warning("only %d of %d files may be opened", hard, wanted, extra={"action": "few-files"})
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+
+
+def make_worker(settings: DiallerSettings, drivers: Mapping[str, Driver], broker: Broker) -> Worker:
+    """The parts put together."""
+    vault = Vault(key.get_secret_value() for key in settings.meter_keys)
+    equipment = Equipment(
+        dialler=settings.dialler_name,
+        drivers=drivers,
+        open_password=vault.open,
+        zones=settings.meter_zones,
+        limits=settings.limits(),
+        trace_bytes=settings.trace_bytes,
+        shortest_call_seconds=settings.shortest_call_seconds,
+    )
+    dial = TcpDial(AllowList(settings.allow_networks), settings.resolve_seconds, settings.connect_seconds)
+    teller = Teller(broker.publisher, equipment.clock)
+    return Worker(equipment, dial, Transport.TCP, broker.requester, teller, settings.pace())
+
+
+if __name__ == "__main__":
+    app()
