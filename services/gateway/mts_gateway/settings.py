@@ -45,6 +45,7 @@ class GatewaySettings(DatabaseSettings):
     default_search_limit: int = Field(default=100, ge=1, description="Results of a search that sets no limit")
     max_body_bytes: int = Field(default=8 * 1024**2, ge=1024, description="Size of a request body")
     max_requests: int = Field(default=1000, ge=1, description="Requests handled at one time; more are put off with 503")
+    keep_days: int = Field(default=400, ge=1, description="Days after which a test is forgotten, as in results")
     settle_after_seconds: float = Field(default=60.0, gt=0, description="When the told are asked what reached them")
 
     @model_validator(mode="after")

@@ -67,6 +67,7 @@ CREATE TABLE gateway.test (
 CREATE INDEX test_of_batch ON gateway.test (batch_id, test_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX test_unsettled ON gateway.test (settle_at)
     WHERE removed_at IS NULL AND NOT (scheduler_knows AND results_knows);
+CREATE INDEX test_age ON gateway.test USING brin (received_at);
 CREATE INDEX test_removed ON gateway.test (client_id, test_id) WHERE removed_at IS NOT NULL;
 
 -- The answer that an Idempotency-Key was first given: the id of the test or of the batch.

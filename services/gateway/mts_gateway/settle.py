@@ -1,0 +1,96 @@
+"""Settling: no hand-over is trusted. Who was told of a test is asked whether it arrived, until both say so.
+
+A claim puts a test's next question off, so that replicas do not ask about the same tests and a question that failed is
+asked again. Only an answer leads to telling again: a silent service has a queue that still holds what it was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import asyncpg
+
+from mts_common import database
+from mts_common.amqp import BROKER_AWAY
+from mts_common.database import Pool
+from mts_common.messages import SettleRequests, SettleRequestsReply, TestRequested
+from mts_common.outbox import Outbox
+from mts_common.requests import NoReply, Requester
+from mts_common.topology import RESULTS_SETTLES, SCHEDULER_SETTLES, RequestQueue
+
+MOST_TESTS = 5000
+ANSWER_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Settler:
+    """Asks about what was told more than `after_seconds` ago; `wake` is called when something is told again."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        sql: Mapping[str, str],
+        outbox: Outbox,
+        requester: Requester,
+        after_seconds: float,
+        wake: Callable[[], None],
+    ) -> None:
+        self._pool = pool
+        self._sql = sql
+        self._outbox = outbox
+        self._requester = requester
+        self._after_seconds = after_seconds
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Settle until cancelled, at least once a minute."""
+        pause = min(60.0, self._after_seconds)
+        while True:
+            try:
+                more = await self.settle_some()
+            except (*database.UNAVAILABLE, *BROKER_AWAY) as error:
+                _log.warning("settling: %s, trying again later", type(error).__name__)
+                more = False
+            if not more:
+                await asyncio.sleep(pause)
+
+    async def settle_some(self) -> bool:
+        """Ask about up to `MOST_TESTS` tests; whether there may be more at once."""
+        async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
+            rows = await connection.fetch(self._sql["claim_unsettled"], self._after_seconds, MOST_TESTS)
+        if not rows:
+            return False
+        scheduler, results = await asyncio.gather(
+            self._ask(SCHEDULER_SETTLES, [row["test_id"] for row in rows if not row["scheduler_knows"]]),
+            self._ask(RESULTS_SETTLES, [row["test_id"] for row in rows if not row["results_knows"]]),
+        )
+        lost = [row for row in rows if _is_lost(row, "scheduler", scheduler) or _is_lost(row, "results", results)]
+        async with database.transaction(self._pool) as connection:
+            await connection.execute(self._sql["settle"], sorted(scheduler or ()), sorted(results or ()))
+            await self._outbox.put(connection, [_told_again(row) for row in lost])
+        if lost:
+            _log.warning("settling: %d tests had not arrived and are told again", len(lost))
+            self._wake()
+        return len(rows) == MOST_TESTS
+
+    async def _ask(self, queue: RequestQueue, test_ids: Sequence[int]) -> frozenset[int] | None:
+        """Which of the tests are known there; None without an answer."""
+        if not test_ids:
+            return frozenset()
+        try:
+            question = SettleRequests(test_ids=tuple(test_ids))
+            reply = await self._requester.ask(queue, question, SettleRequestsReply, ANSWER_SECONDS)
+        except NoReply:
+            return None
+        return frozenset(reply.known)
+
+
+def _is_lost(row: asyncpg.Record, who: str, known: frozenset[int] | None) -> bool:
+    return known is not None and not row[f"{who}_knows"] and row["test_id"] not in known
+
+
+def _told_again(row: asyncpg.Record) -> TestRequested:
+    return TestRequested.model_validate(dict(row))

@@ -1,0 +1,229 @@
+"""The gateway for tests: the real application behind real TLS, over real servers, with stand-ins for its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import asyncpg
+import httpx
+from cryptography import x509
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mts_common.broker import Broker
+from mts_common.database import Statements, from_json, migrate, open_pool, to_json
+from mts_common.messages import CancelReply, CancelTests
+from mts_common.topology import CANCELS
+from mts_gateway import runtime
+from mts_gateway.clients import Clients, NewToken
+from mts_gateway.settings import GatewaySettings
+
+START_SECONDS = 20.0
+
+
+class Roles(Protocol):
+    """A fresh database."""
+
+    @property
+    def admin_url(self) -> str:
+        """Its URL for the superuser."""
+
+    def url(self, role: str) -> str:
+        """Its URL for a service's role."""
+
+
+class Background:
+    """An asyncio program in a thread of its own; `main` is given the event that ends it."""
+
+    def __init__(self, main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+        self._main = main
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self.fault: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._begun.wait(START_SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._thread.join(START_SECONDS)
+        if self.fault is not None:
+            raise self.fault
+
+    def stop(self) -> None:
+        """Set the event."""
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def _run(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
+        try:
+            await self._main(self._stop)
+        except BaseException as fault:
+            self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client with a token."""
+
+    client_id: int
+    token_id: int
+    token: str = field(repr=False)
+
+
+class RunningGateway(Background):
+    """One gateway process's worth of the real thing."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        super().__init__(lambda stop: runtime.run(settings, stop, self._on_started))
+        self.settings = settings
+        self.port = 0
+        self._started = threading.Event()
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        deadline = START_SECONDS * 10
+        while not self._started.wait(0.1) and self.fault is None and deadline > 0:
+            deadline -= 1
+        if self.fault is not None:
+            raise self.fault
+        return self
+
+    def _on_started(self, port: int) -> None:
+        self.port = port
+        self._started.set()
+
+    @property
+    def scheme(self) -> str:
+        """How it is reached."""
+        return "http" if self.settings.tls_cert is None else "https"
+
+    def http(self, token: str | None = None, **headers: str) -> httpx.Client:
+        """A connection pool that sends the token with every request."""
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        verify: ssl.SSLContext | bool = False
+        if self.settings.tls_cert is not None:
+            verify = ssl.create_default_context(cafile=self.settings.tls_cert)
+        return httpx.Client(
+            base_url=f"{self.scheme}://127.0.0.1:{self.port}", verify=verify, headers=headers, timeout=30.0
+        )
+
+
+class Store:
+    """The database under the gateway, with stand-ins for the views of results."""
+
+    def __init__(self, roles: Roles) -> None:
+        self._roles = roles
+        self._views = Statements("mts_gateway.testing")
+
+    def prepare(self) -> None:
+        """Migrate the gateway's schema and create the stand-ins."""
+        asyncio.run(migrate(self._roles.url("gateway"), runtime.SCHEMA, "mts_gateway"))
+        for name in ("create_status", "create_search", "create_trace", "grant_schema", "grant_views"):
+            self.run(self._views[name], role="results")
+
+    def publish_search(self, client_id: int) -> None:
+        """Let every accepted test of a client be found."""
+        self.run(self._views["publish_search"], client_id)
+
+    def new_client(self, scopes: Sequence[str] = ("mts",), dialect: str = "grouped", days: int = 1) -> Credentials:
+        """A client with one token."""
+
+        async def create() -> Credentials:
+            async with open_pool(self._roles.url("gateway"), "test", 2) as pool:
+                clients = Clients(pool, Statements("mts_gateway"))
+                client: Any = await clients.create_client("a client")
+                token: Any = await clients.create_token(NewToken(client["clientId"], tuple(scopes), days, dialect))
+            return Credentials(client["clientId"], token["tokenId"], token["token"])
+
+        return asyncio.run(create())
+
+    def run(self, statement: str, *arguments: object, role: str | None = None) -> list[asyncpg.Record]:
+        """The rows of a statement, as the superuser or in a role."""
+
+        async def fetch() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self._roles.url(role) if role else self._roles.admin_url)
+            try:
+                await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=to_json, decoder=from_json)
+                return await connection.fetch(statement, *arguments)
+            finally:
+                await connection.close()
+
+        return asyncio.run(fetch())
+
+
+class FakeScheduler(Background):
+    """Answers cancels as the scheduler does: `held` tests are cancelled, `done` ones deleted on demand."""
+
+    def __init__(self, amqp_url: str) -> None:
+        super().__init__(self._serve)
+        self._amqp_url = amqp_url
+        self.running: set[int] = set()
+        self.done: set[int] = set()
+        self.asked: list[CancelTests] = []
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        async with Broker(self._amqp_url, "fake scheduler") as broker, asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(broker.serve(CANCELS, self._answer), name="serve")
+            await stop.wait()
+            serving.cancel()
+
+    async def _answer(self, questions: list[CancelTests]) -> list[CancelReply]:
+        self.asked += questions
+        return [self._judge(question) for question in questions]
+
+    def _judge(self, question: CancelTests) -> CancelReply:
+        held = [test_id for test_id in question.test_ids if test_id not in self.running | self.done]
+        done = [test_id for test_id in question.test_ids if test_id in self.done and question.delete_completed]
+        return CancelReply(cancelled=tuple(held), deleted=tuple(done))
+
+
+def make_certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that certifies itself, and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = directory / "cert.pem", directory / "key.pem"
+    cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return cert_file, key_file
+
+
+def make_settings(roles: Roles, amqp_url: str, **others: Any) -> GatewaySettings:
+    """Settings for a gateway on any free port."""
+    values = {"postgres_url": roles.url("gateway"), "amqp_url": amqp_url, "http_port": 0, "pool_size": 8}
+    return GatewaySettings(**{"meter_keys": Fernet.generate_key().decode(), **values, **others})

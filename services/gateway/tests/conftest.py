@@ -1,0 +1,96 @@
+"""A gateway that the HTTP tests share, and what they need to make others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+
+from mts_gateway.testing import Credentials, FakeScheduler, RunningGateway, Store, make_certificate, make_settings
+from mts_stack.fixtures import fresh_database, fresh_vhost
+from mts_stack.rabbitmq import vhost_url
+from mts_stack.servers import Servers
+
+StartGateway = Callable[..., RunningGateway]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One database and one vhost, on which gateways can be started."""
+
+    store: Store
+    roles: Any
+    amqp_url: str
+    certificate: tuple[Path, Path]
+    key: str
+
+    def gateway(self, **settings: Any) -> RunningGateway:
+        """A gateway with TLS, unless told otherwise."""
+        cert, key = self.certificate
+        given = {"meter_keys": self.key, "tls_cert": cert, "tls_key": key, **settings}
+        return RunningGateway(make_settings(self.roles, self.amqp_url, **given))
+
+
+@pytest.fixture(scope="session")
+def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with fresh_database(servers) as roles, fresh_vhost(servers) as management:
+        store = Store(roles)
+        store.prepare()
+        certificate = make_certificate(tmp_path_factory.mktemp("tls"))
+        amqp_url = vhost_url(servers.amqp_url, management.vhost)
+        yield Site(store, roles, amqp_url, certificate, Fernet.generate_key().decode())
+
+
+@pytest.fixture(scope="session")
+def gateway(site: Site) -> Iterator[RunningGateway]:
+    """The one that most tests share; each test has a client of its own."""
+    with site.gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def start_gateway(site: Site) -> Iterator[StartGateway]:
+    """Starts further gateways on the same database and broker, with other settings."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> RunningGateway:
+            return stack.enter_context(site.gateway(**settings))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def store(site: Site) -> Store:
+    return site.store
+
+
+@pytest.fixture(scope="session")
+def scheduler(site: Site) -> Iterator[FakeScheduler]:
+    with FakeScheduler(site.amqp_url) as scheduler:
+        yield scheduler
+
+
+@pytest.fixture
+def owner(store: Store) -> Credentials:
+    """The client of this test."""
+    return store.new_client()
+
+
+@pytest.fixture
+def api(gateway: RunningGateway, owner: Credentials) -> Iterator[httpx.Client]:
+    """Calls of that client."""
+    with gateway.http(owner.token) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(gateway: RunningGateway, store: Store) -> Iterator[httpx.Client]:
+    """Calls of an administrator."""
+    with gateway.http(store.new_client(scopes=("admin",)).token) as client:
+        yield client
