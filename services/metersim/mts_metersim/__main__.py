@@ -31,7 +31,11 @@ def run(
     """Simulate the meters of a fleet file until SIGTERM or SIGINT."""
     meters = _meters(fleet_file)
     allow_many_sockets()
-    asyncio.run(_serve(meters, host, port_base, log, ready_file))
+    try:
+        asyncio.run(_serve(meters, host, port_base, log, ready_file))
+    except OSError as fault:
+        typer.echo(f"cannot run the fleet: {fault}", err=True)
+        raise typer.Exit(1) from fault
 
 
 @app.command("fleet")

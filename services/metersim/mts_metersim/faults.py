@@ -16,7 +16,7 @@ ENDLESS_PAUSE = 0.01
 
 
 class HungUp(Exception):
-    """The call is over for this side: the fault drops_line, or a peer that takes no bytes for WRITE_SECONDS."""
+    """The call is over: the peer is gone or takes no bytes for WRITE_SECONDS, or the fault drops_line."""
 
 
 class Outlet:
@@ -25,23 +25,41 @@ class Outlet:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._sent = 0
+        self._gone = asyncio.Event()
+
+    @property
+    def peer_is_gone(self) -> bool:
+        return self._gone.is_set()
+
+    def lose_peer(self) -> None:
+        """The peer has hung up: what is still to be sent is given up, also in the middle of a reply."""
+        self._gone.set()
 
     async def raw(self, data: bytes) -> None:
-        """Bytes as they are. Raises HungUp, ConnectionError."""
+        """Bytes as they are. Raises HungUp."""
+        if self._gone.is_set():
+            raise HungUp("the peer is gone")
         self._writer.write(data)
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._writer.drain()
-        except TimeoutError as slow:
-            raise HungUp("the peer takes nothing") from slow
+        except (TimeoutError, ConnectionError) as fault:
+            raise HungUp("the peer takes nothing") from fault
+
+    async def pause(self, seconds: float) -> None:
+        """Lets time pass. Raises HungUp if the peer goes meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._gone.wait()
+            raise HungUp("the peer is gone")
 
     async def send(self, unit: Unit, reply: bytes) -> None:
-        """A meter's reply (7-bit) with its faults and its parity. Raises HungUp, ConnectionError."""
+        """A meter's reply (7-bit) with its faults and its parity. Raises HungUp."""
         if not reply or unit.meter.fault(FaultKind.SILENT):
             return
         latency = unit.meter.fault(FaultKind.LATENCY)
         if latency:
-            await asyncio.sleep(latency.amount / 1000)
+            await self.pause(latency.amount / 1000)
         if unit.meter.fault(FaultKind.ENDLESS) and reply[0] == STX:
             await self._endless(unit)
         await self._cut(unit, _on_the_wire(unit, _spoilt(unit, reply)))
@@ -66,13 +84,13 @@ class Outlet:
             return
         for at in range(len(data)):
             await self.raw(data[at : at + 1])
-            await asyncio.sleep(slow.amount / 1000)
+            await self.pause(slow.amount / 1000)
 
     async def _endless(self, unit: Unit) -> None:
         await self.raw(_on_the_wire(unit, bytes([STX])))
         for chunk in _endless_lines():
             await self.raw(_on_the_wire(unit, chunk))
-            await asyncio.sleep(ENDLESS_PAUSE)
+            await self.pause(ENDLESS_PAUSE)
 
     async def close(self) -> None:
         """Hangs up; what was sent may still go out for CLOSE_SECONDS."""

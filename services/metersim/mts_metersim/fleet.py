@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
@@ -150,10 +151,10 @@ def _separate_lines(meters: list[Meter]) -> list[Meter]:
     named = [
         replace(m, line=m.line or (f"port {m.port}" if m.port else f"meter {index}")) for index, m in enumerate(meters)
     ]
-    for first in named:
-        twins = [m for m in named if m.line == first.line and m.outstation_address == first.outstation_address]
-        if len(twins) > 1:
-            raise FleetError(f"line {first.line!r} has {len(twins)} meters with address {first.outstation_address!r}")
+    places = Counter((meter.line, meter.outstation_address) for meter in named)
+    for (line, address), meters_there in places.items():
+        if meters_there > 1:
+            raise FleetError(f"line {line!r} has {meters_there} meters with address {address!r}")
     return named
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mts_metersim.clock import Nanoseconds
-from mts_metersim.faults import HungUp, Outlet
+from mts_metersim.faults import CLOSE_SECONDS, HungUp, Outlet
 from mts_metersim.fleet import FaultKind, Meter
 from mts_metersim.log import CallLog
 from mts_metersim.port import Call
@@ -20,6 +20,8 @@ from mts_metersim.unit import Unit
 
 READ_BYTES = 4096
 OPEN_SECONDS = 10.0
+CALL_SECONDS = 6 * 3600.0
+MAX_UNREAD = 64
 MAX_ASKED = 200
 
 
@@ -33,7 +35,8 @@ class Port:
         self._log = log
         self._group = group
         self._ids = ids
-        self._busy = False
+        self._speaking: Outlet | None = None
+        self._free = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._server: asyncio.Server | None = None
@@ -72,34 +75,49 @@ class Port:
         outlet = Outlet(writer)
         peer = "{}:{}".format(*writer.get_extra_info("peername", ("?", 0))[:2])
         facts = {"connection": number, "port": self.port, "peer": peer}
-        if self._busy:
+        await self._last_one_out()
+        if self._speaking is not None:
             self._log.write("busy", **facts)
             await outlet.close()
             return
-        self._busy = True
+        self._speaking = outlet
+        self._free.clear()
         self._log.write("connection_start", **facts)
         journal = Journal(self._log, facts)
         try:
-            with suppress(HungUp, ConnectionError):
-                await self._converse(reader, outlet, journal)
-        finally:
-            await self._ended(outlet, journal)
-
-    async def _ended(self, outlet: Outlet, journal: "Journal") -> None:
-        """The log's end line stands before the next connection can start, and after this one is closed."""
-        try:
-            await outlet.close()
+            await self._converse(reader, outlet, journal)
         finally:
             journal.finish()
-            self._busy = False
+            self._speaking = None
+            self._free.set()
+            await outlet.close()
+
+    async def _last_one_out(self) -> None:
+        """A caller that has hung up is no longer there, even if this side has not finished with it yet."""
+        if self._speaking is not None and self._speaking.peer_is_gone:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._free.wait()
 
     async def _converse(self, reader: asyncio.StreamReader, outlet: Outlet, journal: "Journal") -> None:
+        """Reads all the time, so that a hang-up is noticed in the middle of a long reply too."""
+        inbox: asyncio.Queue[bytes] = asyncio.Queue(MAX_UNREAD)
         call = Call(self._units, journal.signed_on, journal.asked)
+        async with asyncio.TaskGroup() as both:
+            listening = both.create_task(_listen(reader, outlet, inbox), name=f"port {self.port} listening")
+            try:
+                with suppress(HungUp):
+                    await self._answer(call, outlet, inbox)
+            finally:
+                listening.cancel()
+
+    async def _answer(self, call: Call, outlet: Outlet, inbox: "asyncio.Queue[bytes]") -> None:
+        """Until the peer hangs up or is idle for too long. Raises HungUp."""
         echoes = any(unit.meter.fault(FaultKind.ECHO) for unit in self._units)
         while True:
             try:
                 async with asyncio.timeout(call.patience):
-                    data = await reader.read(READ_BYTES)
+                    data = await inbox.get()
             except TimeoutError:
                 if not call.silence():
                     return
@@ -111,6 +129,19 @@ class Port:
                 continue
             for unit, reply in call.receive(data):
                 await outlet.send(unit, reply)
+
+
+async def _listen(reader: asyncio.StreamReader, outlet: Outlet, inbox: "asyncio.Queue[bytes]") -> None:
+    """Pieces as they come, b"" when the peer has gone; pieces that nobody takes count as a peer to hang up on."""
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            while data := await reader.read(READ_BYTES):
+                inbox.put_nowait(data)
+    except (ConnectionError, TimeoutError, asyncio.QueueFull):
+        pass
+    outlet.lose_peer()
+    with suppress(asyncio.QueueFull):
+        inbox.put_nowait(b"")
 
 
 class Journal:
@@ -193,13 +224,18 @@ async def running(
 ) -> AsyncIterator[FleetServer]:
     """The meters, listening: from `port_base` on in the order of the fleet, else on the ports that it names, 0 = a free
     one. On leaving, every call is hung up. Raises OSError where a port is taken."""
+    failure: Exception | None = None
     async with asyncio.TaskGroup() as group:
         server = FleetServer([Unit(meter, true_time) for meter in meters], log, group)
         try:
             await server.open(host, port_base)
             yield server
+        except Exception as fault:  # raised again below: not as one of a group of the calls' failures
+            failure = fault
         finally:
             server.close()
+    if failure is not None:
+        raise failure
 
 
 def allow_many_sockets() -> None:
