@@ -125,6 +125,7 @@ class Worker:
             tending = [
                 group.create_task(self._stay_alive(), name="alive"),
                 group.create_task(self._watch_lease(), name="watch lease"),
+                group.create_task(self._teller.run(), name="tell"),
             ]
             asking = group.create_task(self._take_calls(group), name="take calls")
             await stop.wait()
@@ -242,7 +243,7 @@ class Worker:
             told.put_nowait(None)
             await telling
         if not session.cancelled():
-            await self._teller.tell(session.result())
+            await self._teller.tell_end(session.result())
         elif held.cut is _Cut.GIVEN_BACK:
             await self._release(call)
         del self._calls[call.call_id]

@@ -331,6 +331,17 @@ async def test_a_driver_that_collects_nonsense_is_an_internal_fault() -> None:
     assert bench.outcomes() == [(1, Outcome.ERROR, FailureKind.INTERNAL)]
 
 
+async def test_a_fault_outside_the_driver_is_an_internal_fault_too() -> None:
+    bench = Bench()
+
+    async def crash(call: GrantedCall) -> Channel:
+        raise KeyError(call.call_id)
+
+    await run_call(bench.equipment, crash, a_call(a_test(1), a_test(2)), bench.told.append)
+    assert {told.report.detail for told in bench.told} == {"a fault in the dialler (KeyError)"}
+    assert {told.report.failure for told in bench.told} == {FailureKind.INTERNAL}
+
+
 async def test_a_meters_long_words_are_cut() -> None:
     bench = Bench(fail(MeterSilent("x" * 10_000)))
     await bench.run(a_call(a_test(1)))

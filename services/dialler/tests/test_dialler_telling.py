@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -45,32 +47,65 @@ class FlakyBroker:
         self.away = False
         self.refused = 0
         self.kinds: list[str] = []
+        self.bodies: list[bytes] = []
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def publish_body(self, kind: str, body: bytes) -> None:
         if self.away:
             self.refused += 1
             raise PublishFailed("away")
         self.kinds.append(kind)
+        self.bodies.append(body)
+        await self.open.wait()
+
+
+@asynccontextmanager
+async def telling_to(broker: FlakyBroker, clock: ManualClock) -> AsyncIterator[Teller]:
+    teller = Teller(broker, clock)
+    running = asyncio.create_task(teller.run())
+    try:
+        yield teller
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 async def test_the_report_is_told_before_the_end() -> None:
     broker = FlakyBroker()
-    await Teller(broker, ManualClock()).tell_attempt(Told(report(), FINISHED))
+    async with telling_to(broker, ManualClock()) as teller:
+        await teller.tell_attempt(Told(report(), FINISHED))
     assert broker.kinds == ["attempt.report", "attempt.finished"]
 
 
 async def test_telling_goes_on_until_the_broker_is_back() -> None:
     broker, clock = FlakyBroker(), ManualClock()
     broker.away = True
-    telling = asyncio.create_task(Teller(broker, clock).tell_attempt(Told(report(), FINISHED)))
-    for refused in range(1, 5):
-        await eventually(lambda expected=refused: broker.refused == expected)  # type: ignore[misc]
-        await asyncio.sleep(0)
+    async with telling_to(broker, clock) as teller, asyncio.TaskGroup() as group:
+        group.create_task(teller.tell_attempt(Told(report(), FINISHED)))
+        for refused in range(1, 5):
+            await eventually(lambda expected=refused: broker.refused == expected)  # type: ignore[misc]
+            await asyncio.sleep(0)
+            clock.advance(10.0)
+        broker.away = False
         clock.advance(10.0)
-    broker.away = False
-    clock.advance(10.0)
-    await telling
     assert broker.kinds == ["attempt.report", "attempt.finished"]
+
+
+async def test_ends_that_come_while_others_are_published_travel_together() -> None:
+    broker = FlakyBroker()
+    broker.open.clear()
+    async with telling_to(broker, ManualClock()) as teller, asyncio.TaskGroup() as group:
+        group.create_task(teller.tell_end(FINISHED))
+        await eventually(lambda: len(broker.kinds) == 1)
+        for _ in range(3):
+            group.create_task(teller.tell_end(FINISHED))
+        given_up = group.create_task(teller.tell_end(FINISHED))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        broker.open.set()
+    assert broker.kinds == ["attempt.finished", "attempt.finished"]
+    assert [len(decode(AttemptFinished, body)) for body in broker.bodies] == [1, 4]
 
 
 def test_a_small_report_is_one_message() -> None:

@@ -124,9 +124,9 @@ class FakeBroker:
         if self.away:
             self.refused += 1
             raise PublishFailed("away")
-        [message] = decode(TOLD_KINDS[kind], body)
-        about = message.call_id if isinstance(message, CallFinished) else cast(AttemptReport, message).test_id
-        self.told.append((kind, about))
+        for message in decode(TOLD_KINDS[kind], body):
+            about = message.call_id if isinstance(message, CallFinished) else cast(AttemptReport, message).test_id
+            self.told.append((kind, about))
 
 
 class Meters:
@@ -136,8 +136,10 @@ class Meters:
         self.channels: dict[str, ScriptedChannel] = {}
         self.busy: set[int] = set()
         self.faults: list[Exception] = []
+        self.dialled = 0
 
     async def dial(self, call: GrantedCall) -> Channel:
+        self.dialled += 1
         if self.faults:
             raise self.faults.pop(0)
         self.channels[call.canonical_address] = ScriptedChannel()
@@ -264,6 +266,18 @@ async def test_a_lost_answer_is_asked_for_with_the_same_nonce() -> None:
         await bench.advance_until(lambda: len(bench.broker.told) == 3)
         assert len({want.nonce for want in bench.scheduler.wants[:3]}) == 1
         assert bench.broker.told == told_of(call)
+
+
+async def test_a_call_that_is_granted_twice_is_carried_out_once() -> None:
+    call = a_call(1)
+    async with working(Bench()) as bench:
+        bench.meters.busy = {1}
+        bench.scheduler.add(call, call)
+        await eventually(lambda: bench.meters.open() == 1)
+        [channel] = bench.meters.channels.values()
+        channel.say(b"x")
+        await eventually(lambda: len(bench.broker.told) == 3)
+        assert bench.meters.dialled == 1
 
 
 async def test_alive_is_told_with_the_calls_under_way() -> None:
