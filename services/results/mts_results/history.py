@@ -33,7 +33,6 @@ class Report:
     """An attempt's report without its wire trace."""
 
     times: AttemptTimes
-    failure: FailureKind | None = None
     sections: Sections = field(default_factory=dict)
     data: MeterData = field(default_factory=MeterData)
 
@@ -107,7 +106,6 @@ def _report(row: asyncpg.Record) -> Report:
             connection_started_at=row["connection_started_at"],
             connection_ended_at=row["connection_ended_at"],
         ),
-        failure=FailureKind(row["failure"]) if row["failure"] else None,
         sections=_SECTIONS.validate_json(row["sections"]),
         data=MeterData.model_validate_json(row["data"]) if row["data"] else MeterData(),
     )

@@ -12,14 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from mts_common.messages import (
-    FailureKind,
-    MeterData,
-    Section,
-    SectionResult,
-    SectionState,
-    SurveyChannel,
-)
+from mts_common.messages import MeterData, Section, SectionResult, SectionState, SurveyChannel
 from mts_results.history import Attempt, Report, Sections
 
 _WORTH = {state: worth for worth, state in enumerate(SectionState)}
@@ -58,8 +51,8 @@ class Times:
 def merge_reports(reports: Sequence[Report]) -> Merged:
     """The data of all `reports`, which stand in the order of their attempts.
 
-    Two meters' data are never mixed: what a meter with another serial number than the one asked for gave counts only
-    if no other attempt read anything.
+    Two meters' data are never mixed: what a meter with another serial number than the one asked for gave (its number
+    is there, but as a failed section) counts only if no other attempt read anything.
     """
     sections: dict[Section, SectionResult] = {}
     fields: dict[str, object] = {}
@@ -108,9 +101,15 @@ def _connection(attempts: Sequence[Attempt]) -> tuple[datetime | None, datetime 
 
 
 def _of_one_meter(reports: Sequence[Report]) -> Sequence[Report]:
-    right = [report for report in reports if report.failure is not FailureKind.WRONG_METER]
+    right = [report for report in reports if not _of_another_meter(report)]
     read_some = any(result.state is not SectionState.FAILED for report in right for result in report.sections.values())
     return right if read_some else reports
+
+
+def _of_another_meter(report: Report) -> bool:
+    serial_number = report.sections.get(Section.SERIAL_NUMBER)
+    failed = serial_number is not None and serial_number.state is SectionState.FAILED
+    return failed and report.data.serial_number is not None
 
 
 def _later(earlier: object, later: object) -> object:

@@ -10,7 +10,7 @@ import pytest
 
 from mts_common.messages import (
     AttemptTimes,
-    FailureKind,
+    MeterClock,
     MeterData,
     RegisterReading,
     Section,
@@ -30,12 +30,9 @@ def at(seconds: int) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def report(
-    states: dict[Section, SectionState], failure: FailureKind | None = None, error: str | None = None, **data: Any
-) -> Report:
+def report(states: dict[Section, SectionState], error: str | None = None, **data: Any) -> Report:
     return Report(
         times=AttemptTimes(started_at=START, ended_at=START),
-        failure=failure,
         sections={section: SectionResult(state=state, error=error) for section, state in states.items()},
         data=MeterData(**data),
     )
@@ -68,15 +65,18 @@ def timed(number: int, start: int, end: int, up: int | None = None, down: int | 
 def test_the_better_state_of_a_section_stands_then_the_later_attempt(
     earlier: SectionState, later: SectionState, stands: str
 ) -> None:
+    clocks = {
+        name: MeterClock(meter_time=START, offset_seconds=place) for place, name in enumerate(("earlier", "later"))
+    }
     merged = merge_reports(
         [
-            report({Section.SERIAL_NUMBER: earlier}, error="earlier", serial_number="earlier"),
-            report({Section.SERIAL_NUMBER: later}, error="later", serial_number="later"),
+            report({Section.CLOCK: earlier}, error="earlier", clock=clocks["earlier"]),
+            report({Section.CLOCK: later}, error="later", clock=clocks["later"]),
         ]
     )
-    assert merged.data.serial_number == stands
+    assert merged.data.clock == clocks[stands]
     assert merged.sections == {
-        Section.SERIAL_NUMBER: SectionResult(state={"earlier": earlier, "later": later}[stands], error=stands)
+        Section.CLOCK: SectionResult(state={"earlier": earlier, "later": later}[stands], error=stands)
     }
 
 
@@ -132,18 +132,18 @@ def test_data_of_another_meter_are_not_mixed_with_those_of_the_right_one() -> No
     right = report({Section.SERIAL_NUMBER: READ, Section.REGISTERS: FAILED}, serial_number="right")
     wrong = report(
         {Section.SERIAL_NUMBER: FAILED, Section.STATUS_EVENTS: READ},
-        failure=FailureKind.WRONG_METER,
+        serial_number="wrong",
         status_events=("theirs",),
     )
     assert merge_reports([right, wrong]).data == MeterData(serial_number="right")
 
 
 def test_data_of_another_meter_stand_if_no_other_attempt_read_anything() -> None:
-    nothing = report({Section.SERIAL_NUMBER: FAILED, Section.STATUS_EVENTS: FAILED}, failure=FailureKind.DROPPED)
+    nothing = report({Section.SERIAL_NUMBER: FAILED, Section.STATUS_EVENTS: FAILED}, error="the line dropped")
     wrong = report(
         {Section.SERIAL_NUMBER: FAILED, Section.STATUS_EVENTS: READ},
-        failure=FailureKind.WRONG_METER,
         error="another meter",
+        serial_number="wrong",
         status_events=("theirs",),
     )
     merged = merge_reports([nothing, wrong])

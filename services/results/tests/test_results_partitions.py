@@ -198,3 +198,28 @@ async def test_stray_parts_of_reports_are_deleted(
     await housekeeping.round()
     rows: list[asyncpg.Record] = await pool.fetch("SELECT test_id FROM results.report_part")
     assert [row["test_id"] for row in rows] == [2]
+
+
+async def test_housekeeping_outlives_a_database_that_is_away(
+    pool: Pool, housekeeping: Housekeeping, ingest: Ingest, requested: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ingest.requests([requested(1)])
+    rounds = 0
+    whole = housekeeping.round
+
+    async def failing_once() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise ConnectionRefusedError
+        await whole()
+
+    monkeypatch.setattr(housekeeping, "round", failing_once)
+    monkeypatch.setattr("mts_results.housekeeping.ROUND_SECONDS", 0.0)
+    running = asyncio.ensure_future(housekeeping.run())
+    async with asyncio.timeout(20):
+        while len(await ranges(pool)) < 2:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

@@ -143,11 +143,8 @@ BEGIN
 END
 $$;
 
--- Whether nothing more is to be told of a test: it was cancelled, or is too old to be kept.
-CREATE FUNCTION results.is_gone(id bigint) RETURNS boolean
+-- Whether a test is too old to be kept.
+CREATE FUNCTION results.is_dropped(id bigint) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM results.test t WHERE t.test_id = id AND t.cancelled_at IS NOT NULL)
-        OR EXISTS (
-            SELECT FROM results.partition p WHERE p.first <= id AND id < p.upto AND p.dropped_at IS NOT NULL
-        )
+    SELECT EXISTS (SELECT FROM results.partition p WHERE p.first <= id AND id < p.upto AND p.dropped_at IS NOT NULL)
 $$;

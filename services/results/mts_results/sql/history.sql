@@ -9,12 +9,12 @@ ORDER BY t.test_id;
 
 -- name: load_attempts
 -- The tests' attempts, reported or only hung up; data only of finished tests, and only if asked for.
-SELECT test_id, attempt, a.failure, a.started_at, a.ended_at, a.connection_started_at, a.connection_ended_at,
+SELECT test_id, attempt, a.started_at, a.ended_at, a.connection_started_at, a.connection_ended_at,
     a.sections::text AS sections, l.connected_at AS line_connected_at, l.disconnected_at AS line_disconnected_at,
-    CASE WHEN $2::boolean AND EXISTS (SELECT FROM results.outcome o WHERE o.test_id = a.test_id)
-        THEN a.data::text END AS data
+    CASE WHEN $2::boolean AND o.test_id IS NOT NULL THEN a.data::text END AS data
 FROM (SELECT * FROM results.attempt WHERE test_id = ANY($1::bigint[])) a
 FULL JOIN (SELECT * FROM results.line WHERE test_id = ANY($1::bigint[])) l USING (test_id, attempt)
+LEFT JOIN (SELECT test_id FROM results.outcome WHERE test_id = ANY($1::bigint[])) o USING (test_id)
 ORDER BY test_id, attempt;
 
 -- name: next_tests
