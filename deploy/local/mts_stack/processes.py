@@ -179,8 +179,8 @@ class Process:
 
     def kill(self) -> None:
         """End it and its process group at once (SIGKILL)."""
-        if self._popen is not None:
-            with suppress(ProcessLookupError, PermissionError):
+        if self._popen is not None and self.running:
+            with suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
             self._popen.wait(timeout=10.0)
         self._forget()

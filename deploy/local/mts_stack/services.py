@@ -166,11 +166,14 @@ class Services:
             if not process.running:
                 raise process.fault(f"ended with code {process.exit_code}")
 
-    def create_client(self, name: str) -> int:
-        """Register a client of the API; its id."""
-        return int(json.loads(self.run_command("gateway", "client", "create", name))["clientId"])
+    def create_tokens(self, client_name: str) -> tuple[str, str]:
+        """Register a client of the API with two tokens: one of scope `mts`, one of scope `admin`."""
+        client = str(json.loads(self.run_command("gateway", "client", "create", client_name))["clientId"])
 
-    def create_token(self, client: int, scope: str) -> str:
-        """A token of that client with one scope: `mts` or `admin`."""
-        arguments = ("token", "create", "--client", str(client), "--scope", scope)
-        return str(json.loads(self.run_command("gateway", *arguments))["token"])
+        def create(scope: str) -> str:
+            answer = self.run_command("gateway", "token", "create", "--client", client, "--scope", scope)
+            return str(json.loads(answer)["token"])
+
+        with ThreadPoolExecutor(2, "tokens") as threads:
+            user, admin = threads.map(create, ("mts", "admin"))
+        return user, admin

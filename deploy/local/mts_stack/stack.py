@@ -99,12 +99,12 @@ class Stack:
         self._claimed = True
 
     def _describe(self, services: Services, servers: Servers, database: RoleUrls) -> Description:
-        client = services.create_client("local stack")
+        token, admin_token = services.create_tokens("local stack")
         return Description(
             gateway=services.api_url,
             ca=str(Path(self.directory.name) / "tls" / services.tls.ca.name),
-            token=services.create_token(client, "mts"),
-            admin_token=services.create_token(client, "admin"),
+            token=token,
+            admin_token=admin_token,
             amqp=servers.amqp_url,
             postgres=database.admin_url,
             console=None,
@@ -154,5 +154,6 @@ def stop_other(directory: Path) -> bool:
             os.kill(int(own.read_text("utf-8").split()[0]), signal.SIGTERM)
         wait_until(lambda: not is_alive(own), DOWN_SECONDS)
     left = end_leftovers(directory)
+    local_servers(directory, durable=True).remove()
     (directory / STACK_FILE).unlink(missing_ok=True)
     return found or bool(left)

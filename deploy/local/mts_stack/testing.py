@@ -59,10 +59,8 @@ class StackUnderTest:
         try:
             self.fleet.start()
             self.services.migrate()
-            client = self.services.create_client("tests")
-            self.token = self.services.create_token(client, "mts")
-            self.http = self.api_client(self.token)
-            self.admin = self.api_client(self.services.create_token(client, "admin"))
+            self.token, admin_token = self.services.create_tokens("tests")
+            self.http, self.admin = self.api_client(self.token), self.api_client(admin_token)
             self.services.start()
             self.fleet.wait_ready()
         except BaseException:

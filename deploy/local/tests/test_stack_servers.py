@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncpg
 import httpx
 import pytest
 
-from mts_stack.postgres import RoleUrls
+from mts_stack.postgres import PostgresServer, RoleUrls, create_database, drop_database, postgres_answers
 from mts_stack.rabbitmq import Management
 
 
@@ -39,6 +41,21 @@ async def test_a_role_neither_creates_databases_nor_temporary_tables(database: R
                 await connection.execute(forbidden)
     finally:
         await connection.close()
+
+
+def test_what_is_committed_outlasts_a_crash_of_the_private_server(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path, durable=True)
+    try:
+        server.start()
+        first = server.pid
+        create_database(server.admin_url, "kept")
+        server.kill()
+        assert not postgres_answers(server.admin_url)
+        server.start()
+        assert server.pid != first
+        drop_database(server.admin_url, "kept")
+    finally:
+        server.remove()
 
 
 def test_a_fresh_vhost_holds_no_queue(management: Management, amqp_url: str) -> None:
