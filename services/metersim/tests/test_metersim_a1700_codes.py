@@ -7,7 +7,7 @@ import pytest
 from mts_metersim.a1700_codes import bcd_le, clock_bytes, demand, instantaneous, seed_answer, stamp
 from mts_metersim.a1700_identities import Identities, device_of
 from mts_metersim.a1700_profile import block_counts, data_record, day_header, padded
-from mts_metersim.fleet import CHANNELS, LoadSpec, Meter, Options
+from mts_metersim.fleet import CHANNELS, LoadSpec, Meter, Options, Rule
 from mts_metersim.unit import Unit
 
 
@@ -114,3 +114,30 @@ def test_history_sets_have_the_size_of_the_type(
     assert newest[-4:] == stamp(reset)
     assert newest[-9:-5] == stamp(reset)
     assert newest[-15:-13] == (1).to_bytes(2, "little")
+
+
+def test_logs_ratios_and_sources_are_laid_out_as_in_the_sheet() -> None:
+    unit = at("2026-11-20T12:00:00", meter(power_cuts=Rule(2, 610, 100), ct=(600, 5), vt=(11000, 110), status_word=1))
+    identities = Identities(unit, device_of("/GEC5090100140400@000"))
+    downs = [int(datetime(2026, 11, day, 10, 10, tzinfo=UTC).timestamp()) for day in (19, 17, 15)]
+    expected = {
+        "614": bytes.fromhex("00001001 001001"),
+        "616": bytes.fromhex("00000600 0005"),
+        "667": bytes((1, 1, 2, 2)) + bytes(12),
+        "668": bytes((1, 2, 7)) + bytes(5),
+        "695": len(unit.power_cuts(unit.clock.now())).to_bytes(2, "little") + b"".join(map(stamp, downs)),
+        "724": (1 << 26 | 1).to_bytes(4, "little"),
+        "777": bytes.fromhex("003f"),
+        "778": b"\x00",
+        "878": bytes.fromhex("300101"),
+    }
+    assert {name: identities.read(name) for name in expected} == expected
+    sizes = {name: len(identities.read(name) or b"") for name in ("546", "680", "691", "693", "694", "795", "798")}
+    assert sizes == {"546": 12, "680": 14, "691": 4, "693": 17, "694": 14, "795": 16, "798": 16}
+
+
+def test_newer_meters_keep_longer_logs() -> None:
+    identification = "/GEC2090100260200@000"
+    unit = at("2026-11-20T12:00:00", meter(identification=identification))
+    identities = Identities(unit, device_of(identification))
+    assert [len(identities.read(name) or b"") for name in ("511", "693", "694", "695")] == [120, 63, 46, 22]
