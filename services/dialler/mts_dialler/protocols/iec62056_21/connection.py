@@ -136,6 +136,11 @@ class Connection:
         event = self._reader.next()
         return None if event is None else self._step(event)
 
+    @property
+    def receiving(self) -> bool:
+        """A message has begun and is not complete."""
+        return self._reader.receiving
+
     def interrupt(self) -> Truncated | None:
         """Ends the wait for the rest of a message: what came of it, None if nothing did."""
         return self._reader.interrupt()

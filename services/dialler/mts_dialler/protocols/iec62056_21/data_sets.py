@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 _GROUP = re.compile(r"([^()\r\n!]*)\(([^()]*)\)")
-_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?")
+_NUMBER = re.compile(r"[-+]?[0-9]{1,15}(?:[.,][0-9]{1,9})?")  # longer ones are texts
 _GLUED = re.compile(r"([-+]?[0-9]+(?:[.,][0-9]+)?)([kM]?(?:Wh|W|varh|var|VAh|VA|V|A|Hz))")
 _CODE = re.compile(
     r"(?:(?:(?P<medium>[0-9]+)-)?(?P<channel>[0-9]+):)?"

@@ -129,6 +129,11 @@ class MessageReader:
             self._buffer.require_room()
         return event
 
+    @property
+    def receiving(self) -> bool:
+        """A message has begun and is not complete."""
+        return len(self._buffer) > 0
+
     def interrupt(self) -> Truncated | None:
         """To be called when nothing more comes: what there is of an unfinished message, which is dropped."""
         rest = self._buffer.clear()
