@@ -32,7 +32,7 @@ ACQUIRE_SECONDS = 5.0
 
 _NAME = re.compile(r"^-- name: ([a-z_0-9]+)[ \t]*$", re.MULTILINE)
 
-# What says that the database, not the statement, is at fault: safe to answer "try again".
+# What says that the database or its state, not the statement, is at fault: trying again is the answer.
 UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -45,6 +45,8 @@ UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
 )
 
 
