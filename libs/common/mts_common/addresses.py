@@ -53,18 +53,20 @@ def parse(text: str, country_code: str = "44") -> RemoteAddress:
     return RemoteAddress(text, f"{canonical_host}:{port}", Transport.TCP, canonical_host.strip("[]"), port)
 
 
+def international(number: str, country_code: str = "44") -> str:
+    """The E.164 form of a phone number, or of the beginning of one, in digits with an optional `+`."""
+    if number.startswith("+"):
+        return number
+    if number.startswith("00"):
+        return f"+{number[2:]}"
+    return f"+{country_code}{number.removeprefix(_TRUNK_PREFIX.get(country_code, '0'))}"
+
+
 def _phone(text: str, country_code: str) -> RemoteAddress:
     number = text.replace(" ", "").replace("-", "")
-    digits = number.removeprefix("+")
-    if not 3 <= len(digits) <= 20:
+    if not 3 <= len(number.removeprefix("+")) <= 20:
         raise AddressError
-    if number.startswith("+"):
-        canonical = number
-    elif digits.startswith("00"):
-        canonical = f"+{digits[2:]}"
-    else:
-        canonical = f"+{country_code}{digits.removeprefix(_TRUNK_PREFIX.get(country_code, '0'))}"
-    return RemoteAddress(number, canonical, Transport.MODEM)
+    return RemoteAddress(number, international(number, country_code), Transport.MODEM)
 
 
 def _ipv6(text: str) -> str:

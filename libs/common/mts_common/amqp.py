@@ -103,6 +103,14 @@ def event_queue_arguments() -> FieldTable:
     }
 
 
+async def messages_ready(channel: AbstractChannel, queue: topology.EventQueue) -> int:
+    """How many messages wait in `queue` for a consumer."""
+    declared = await channel.declare_queue(
+        queue.name, durable=True, arguments=event_queue_arguments(), timeout=DECLARE_SECONDS
+    )
+    return declared.declaration_result.message_count or 0
+
+
 async def declare_requests(channel: AbstractChannel, queue: topology.RequestQueue) -> None:
     """Declare a request queue; requester and server both do, so that a request is never sent to nowhere."""
     await channel.declare_queue(queue.name, durable=True, timeout=DECLARE_SECONDS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
-from mts_common.amqp import Link
+from mts_common.amqp import BROKER_AWAY, DECLARE_SECONDS, Link, messages_ready
 from mts_common.consumer import Batching, Consumer, Handler
-from mts_common.publisher import Publisher
+from mts_common.publisher import BrokerUnreachable, Publisher
 from mts_common.requests import Requester, Server, serve
 from mts_common.topology import EventQueue, RequestQueue
 
@@ -39,6 +40,15 @@ class Broker:
     async def serve(self, queue: RequestQueue, server: Server) -> None:
         """Answer the questions on `queue` until cancelled."""
         await serve(self._asking, queue, server)
+
+    async def backlog(self, queue: EventQueue) -> int:
+        """How many messages wait in `queue` for a consumer. Raises `publisher.BrokerUnreachable`."""
+        try:
+            channel = await self._publishing.channel(confirms=False)
+            async with asyncio.timeout(DECLARE_SECONDS), channel:
+                return await messages_ready(channel, queue)
+        except BROKER_AWAY as error:
+            raise BrokerUnreachable("the broker is out of reach") from error
 
     async def check(self) -> None:
         """Raises `publisher.PublishFailed` if the broker cannot be reached now."""
