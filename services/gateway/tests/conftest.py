@@ -12,7 +12,15 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
-from mts_gateway.testing import Credentials, FakeScheduler, RunningGateway, Store, make_certificate, make_settings
+from mts_gateway.testing import (
+    Credentials,
+    FakeScheduler,
+    Listener,
+    RunningGateway,
+    Store,
+    make_certificate,
+    make_settings,
+)
 from mts_stack.fixtures import fresh_database, fresh_vhost
 from mts_stack.rabbitmq import vhost_url
 from mts_stack.servers import Servers
@@ -33,8 +41,8 @@ class Site:
     def gateway(self, **settings: Any) -> RunningGateway:
         """A gateway with TLS, unless told otherwise."""
         cert, key = self.certificate
-        given = {"meter_keys": self.key, "tls_cert": cert, "tls_key": key, **settings}
-        return RunningGateway(make_settings(self.roles, self.amqp_url, **given))
+        given = {"amqp_url": self.amqp_url, "meter_keys": self.key, "tls_cert": cert, "tls_key": key, **settings}
+        return RunningGateway(make_settings(self.roles, **given))
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +82,12 @@ def store(site: Site) -> Store:
 def scheduler(site: Site) -> Iterator[FakeScheduler]:
     with FakeScheduler(site.amqp_url) as scheduler:
         yield scheduler
+
+
+@pytest.fixture(scope="session")
+def listener(site: Site) -> Iterator[Listener]:
+    with Listener(site.amqp_url) as listener:
+        yield listener
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -16,18 +17,18 @@ from typing import Any, Protocol, Self
 import asyncpg
 import httpx
 from cryptography import x509
-from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mts_common.broker import Broker
 from mts_common.database import Statements, from_json, migrate, open_pool, to_json
-from mts_common.messages import CancelReply, CancelTests
-from mts_common.topology import CANCELS
-from mts_gateway import runtime
+from mts_common.messages import CancelReply, CancelTests, TestRequested
+from mts_common.topology import CANCELS, RESULTS_REQUESTS, SCHEDULER_REQUESTS, EventQueue
+from mts_gateway import openapi, runtime
 from mts_gateway.clients import Clients, NewToken
 from mts_gateway.settings import GatewaySettings
+from mts_gateway.testing.contract import Contract
 
 START_SECONDS = 20.0
 
@@ -97,6 +98,7 @@ class RunningGateway(Background):
         super().__init__(lambda stop: runtime.run(settings, stop, self._on_started))
         self.settings = settings
         self.port = 0
+        self._contract = Contract(openapi.document(settings.limits))
         self._started = threading.Event()
 
     def __enter__(self) -> Self:
@@ -125,7 +127,11 @@ class RunningGateway(Background):
         if self.settings.tls_cert is not None:
             verify = ssl.create_default_context(cafile=self.settings.tls_cert)
         return httpx.Client(
-            base_url=f"{self.scheme}://127.0.0.1:{self.port}", verify=verify, headers=headers, timeout=30.0
+            base_url=f"{self.scheme}://127.0.0.1:{self.port}",
+            verify=verify,
+            headers=headers,
+            timeout=30.0,
+            event_hooks={"response": [self._contract.check]},
         )
 
 
@@ -170,6 +176,45 @@ class Store:
                 await connection.close()
 
         return asyncio.run(fetch())
+
+
+class Listener(Background):
+    """Takes what scheduler and results are told of accepted tests."""
+
+    def __init__(self, amqp_url: str) -> None:
+        super().__init__(self._listen)
+        self._amqp_url = amqp_url
+        self._told: dict[EventQueue, list[TestRequested]] = {SCHEDULER_REQUESTS: [], RESULTS_REQUESTS: []}
+        self._news = threading.Condition()
+
+    def wait_for(self, queue: EventQueue, test_id: int, times: int = 1) -> TestRequested:
+        """What the queue's service was told of a test, once it has been told so many times."""
+        with self._news:
+            if not self._news.wait_for(lambda: len(self._of(queue, test_id)) >= times, START_SECONDS):
+                raise TimeoutError(f"{queue.name} was not told of test {test_id} {times} times")
+            return self._of(queue, test_id)[-1]
+
+    def times(self, queue: EventQueue, test_id: int) -> int:
+        """How often it was told."""
+        return len(self._of(queue, test_id))
+
+    def _of(self, queue: EventQueue, test_id: int) -> list[TestRequested]:
+        return [item for item in self._told[queue] if item.test_id == test_id]
+
+    async def _listen(self, stop: asyncio.Event) -> None:
+        async with Broker(self._amqp_url, "listener") as broker, asyncio.TaskGroup() as tasks:
+            consuming = [
+                tasks.create_task(broker.consume(queue, partial(self._note, queue)), name=queue.name)
+                for queue in self._told
+            ]
+            await stop.wait()
+            for task in consuming:
+                task.cancel()
+
+    async def _note(self, queue: EventQueue, items: list[TestRequested]) -> None:
+        with self._news:
+            self._told[queue] += items
+            self._news.notify_all()
 
 
 class FakeScheduler(Background):
@@ -223,7 +268,6 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return cert_file, key_file
 
 
-def make_settings(roles: Roles, amqp_url: str, **others: Any) -> GatewaySettings:
+def make_settings(roles: Roles, **others: Any) -> GatewaySettings:
     """Settings for a gateway on any free port."""
-    values = {"postgres_url": roles.url("gateway"), "amqp_url": amqp_url, "http_port": 0, "pool_size": 8}
-    return GatewaySettings(**{"meter_keys": Fernet.generate_key().decode(), **values, **others})
+    return GatewaySettings(**{"postgres_url": roles.url("gateway"), "http_port": 0, "pool_size": 8, **others})
