@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,8 @@ app = typer.Typer(help="MTS on one machine.", no_args_is_help=True, add_completi
 
 WINDOW_AFTER = timedelta(hours=12)
 WINDOW_LENGTH = timedelta(hours=1)
+# Where the output is no terminal and has no width of its own.
+FILE_COLUMNS = 120
 
 
 @app.command()
@@ -82,9 +85,10 @@ def down() -> None:
 def demo() -> None:
     """Start a stack of its own, test simulated meters, show the outcomes, stop; 0 if all were as expected."""
     directory = local_directory() / "demo"
+    console = Console(width=None if sys.stdout.isatty() else FILE_COLUMNS)
     try:
         stop_on_signals()
-        as_expected = run_demo(directory, caller_settings(), Console())
+        as_expected = run_demo(directory, caller_settings(), console)
     except Stopped as stopped:
         raise typer.Exit(1) from stopped
     except StackFault as fault:

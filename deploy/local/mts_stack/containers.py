@@ -74,7 +74,7 @@ class RabbitContainer(_Container):
     def __init__(self) -> None:
         amqp, management = free_ports(2)
         password = secrets.token_hex(16)
-        self.amqp_url = f"amqp://{ADMIN}:{password}@127.0.0.1:{amqp}/"
+        self.amqp_url = f"amqp://{ADMIN}:{password}@127.0.0.1:{amqp}/%2F"
         self.admin_url = f"http://{ADMIN}:{password}@127.0.0.1:{management}"
         environment = {"RABBITMQ_DEFAULT_USER": ADMIN, "RABBITMQ_DEFAULT_PASS": password}
         self._amqp = amqp

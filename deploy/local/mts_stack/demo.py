@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -21,11 +22,12 @@ from mts_stack.signals import ignore_signals
 from mts_stack.stack import Stack
 
 # From the start of the services, which takes some ten seconds, to the opening of the run window, and how long it is.
-WINDOW_AFTER = timedelta(seconds=40)
+WINDOW_AFTER = timedelta(seconds=30)
 WINDOW_LENGTH = timedelta(minutes=30)
 MOST_SECONDS = 120.0
 POLL_SECONDS = 1.0
 METERS = 16
+WIDE_COLUMNS = 110
 
 _STYLES = {Outcome.SUCCESS: "green", Outcome.PARTIAL_SUCCESS: "yellow", Outcome.ERROR: "red"}
 
@@ -60,7 +62,9 @@ def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> 
         stack.stop()
     wrong = [entry for entry in ended if entry.faults]
     for entry in wrong:
-        console.print(f"[red]Test {entry.test_id}, {entry.case.title}: {'; '.join(entry.faults)}", highlight=False)
+        console.print(
+            f"[red]Test {entry.test_id}, {entry.case.title}: {'; '.join(entry.faults)}", highlight=False, soft_wrap=True
+        )
     verdict = f"{len(wrong)} of {len(ended)} tests did not end" if wrong else f"All {len(ended)} tests ended"
     console.print(f"{verdict} as expected. The demo took {time.monotonic() - began:.0f} s.")
     return not wrong
@@ -87,11 +91,11 @@ class Demo:
         ended = sorted([*cancelled, *self._watch(pending)], key=lambda entry: entry.test_id)
         self._check_never_dialled(cancelled)
         self._console.print()
-        self._console.print(outcome_table(ended))
+        self._console.print(outcome_table(ended, wide=self._console.width >= WIDE_COLUMNS))
         full = next((entry.status for entry in ended if entry.status and entry.status.survey_data), None)
         if full is not None:
             self._console.print("\nOne report in full:\n")
-            self._console.print(report(full))
+            self._console.print(report(full), soft_wrap=True)
         return ended
 
     def _submit(self) -> dict[int, Case]:
@@ -151,34 +155,40 @@ class Demo:
 
     def _tell(self, text: str, outcome: Outcome | None = None) -> None:
         style = _STYLES.get(outcome) if outcome else None
-        self._console.print(f"{datetime.now(UTC):%H:%M:%S}  {text}", style=style, markup=False, highlight=False)
+        self._console.print(
+            f"{datetime.now(UTC):%H:%M:%S}  {text}", style=style, markup=False, highlight=False, soft_wrap=True
+        )
 
 
-def outcome_table(ended: Sequence[Ended]) -> Table:
-    """All tests as a metering engineer reads them: what was asked, what the meter said, whether that was expected."""
-    table = Table(title="Outcomes (times UTC)", title_justify="left")
-    for name in ("test", "meter", "asked for", "started", "s", "serial number", "clock", "registers", "survey"):
+def outcome_table(ended: Sequence[Ended], *, wide: bool) -> Table:
+    """All tests as a metering engineer reads them: what was asked, what the meter said, whether that was expected.
+
+    A narrow one leaves out what was asked for, which the lines above it have told.
+    """
+    table = Table(title="Outcomes (times UTC)", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("test", "meter", "started", "clock", "registers", "readings", "expected"):
+        table.add_column(name, no_wrap=True)
+    for name in ("serial number", "outcome", *(["asked for"] if wide else [])):
         table.add_column(name, overflow="fold")
-    table.add_column("outcome", overflow="fold")
-    table.add_column("as expected")
     for entry in ended:
         expected = "[red]no" if entry.faults else "[green]yes"
-        table.add_row(str(entry.test_id), entry.case.test.meter_type, entry.case.title, *_facts(entry.status), expected)
+        *plain, serial_number, outcome = _facts(entry.status)
+        asked = [entry.case.title] if wide else []
+        row = (str(entry.test_id), entry.case.test.meter_type, *plain, expected, serial_number, outcome, *asked)
+        table.add_row(*row)
     return table
 
 
 def _facts(status: MeterTestStatus | None) -> tuple[str, ...]:
     if status is None:
-        return ("", "", "", "", "", "", "removed")
-    started, ended = status.test_start_time, status.test_end_time
+        return ("", "", "", "", "", "removed")
     registers = sum(len(group.register_values) for group in status.register_groups)
     readings = sum(len(channel.readings) for channel in status.survey_data or ())
     return (
-        f"{started:%H:%M:%S}" if started else "",
-        f"{(ended - started).total_seconds():.0f}" if started and ended else "",
-        status.serial_number or "",
+        f"{status.test_start_time:%H:%M:%S}" if status.test_start_time else "",
         (status.meter_time or "").rpartition(" ")[2],
         str(registers or ""),
         str(readings or ""),
+        status.serial_number or "",
         status.result_summary,
     )

@@ -62,7 +62,7 @@ class RabbitServer:
     @property
     def amqp_url(self) -> str:
         """The default vhost, as administrator."""
-        return f"amqp://{ADMIN}:{self._password}@127.0.0.1:{self._amqp}/"
+        return f"amqp://{ADMIN}:{self._password}@127.0.0.1:{self._amqp}/%2F"
 
     @property
     def admin_url(self) -> str:
