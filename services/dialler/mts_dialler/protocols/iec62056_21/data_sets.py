@@ -9,6 +9,7 @@ from decimal import Decimal
 _GROUP = re.compile(r"([^()\r\n!]*)\(([^()]*)\)")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,15}(?:[.,][0-9]{1,9})?")  # longer ones are texts
 _GLUED = re.compile(r"([-+]?[0-9]+(?:[.,][0-9]+)?)([kM]?(?:Wh|W|varh|var|VAh|VA|V|A|Hz))")
+_REFUSED = re.compile(r"(?:P\.[0-9]{2,3})?\(?(ER(?:ROR|R)?[0-9]{0,4})\)?")
 _CODE = re.compile(
     r"(?:(?:(?P<medium>[0-9]+)-)?(?P<channel>[0-9]+):)?"
     r"(?P<c>[0-9]{1,3}|[CFLP])(?:\.(?P<d>[0-9A-F]{1,3}))?(?:\.(?P<e>[0-9]{1,3}))?"
@@ -76,6 +77,12 @@ def parse_data_sets(text: str) -> list[DataSet]:
                 found[-1] = DataSet(found[-1].code, (*found[-1].values, value))
             new_line = False
     return found
+
+
+def refusal(text: str) -> str:
+    """The error that an answer consists of, with or without the code that was asked for; "" if it is none."""
+    found = _REFUSED.fullmatch(text.strip())
+    return found[1] if found else ""
 
 
 def parse_code(text: str) -> Code | None:

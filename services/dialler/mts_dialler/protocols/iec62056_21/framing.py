@@ -11,6 +11,7 @@ from functools import reduce
 from operator import xor
 
 from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
+from mts_dialler.protocols.iec62056_21.data_sets import refusal
 from mts_dialler.protocols.iec62056_21.messages import (
     Accept,
     Ack,
@@ -46,7 +47,6 @@ _LINE_END = re.compile(rb"\n")
 _BOUNDARY = re.compile(rb"[\x01-\x04]")  # SOH, STX, ETX, EOT
 _START = re.compile(rb"[/?\x01\x02\x06\x15]")
 _IDENTIFICATION = re.compile(r"/([A-Za-z0-9]{3})([\x20-\x7e])((?:\\[\x20-\x7e])*)([\x20-\x7e]*)")
-_ERROR = re.compile(r"\s*\(?(ER(?:ROR|R)?[0-9]{0,4})\)?\s*")
 
 
 def block_check(covered: bytes) -> int:
@@ -174,8 +174,8 @@ class MessageReader:
         text = _text(message[1:-2])
         if message[-2:-1] == EOT:
             return PartialBlock(text)
-        error = _ERROR.fullmatch(text)
-        return ErrorMessage(error[1]) if error else DataMessage(text)
+        error = refusal(text)
+        return ErrorMessage(error) if error else DataMessage(text)
 
     def _command(self) -> Event | None:
         """SOH, two characters, then ETX or STX ... ETX; the inner STX is covered by the check."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mts_dialler.protocols.iec62056_21.data_sets import Value
+from mts_dialler.protocols.iec62056_21.data_sets import Value, refusal
 from mts_dialler.protocols.iec62056_21.stamps import Stamp, parse_stamp
 
 MAX_CHANNELS = 64
@@ -17,7 +17,6 @@ Row = tuple[Decimal | None, ...]
 
 _HEADER = re.compile(r"P\.[0-9]{2,3}(?=\()")
 _GROUP = re.compile(r"\(([^()]*)\)")
-_ERROR = re.compile(r"(?:P\.[0-9]{2,3})?\((ER(?:ROR|R)?[0-9]{0,4})\)\s*")
 _STATUS = re.compile(r"[0-9A-Fa-f]{1,8}")
 
 
@@ -57,9 +56,8 @@ def parse_profile(text: str, *, ended: bool = True) -> Profile:
     `ended` False: the answer broke off. Only complete rows are given, up to the first thing that cannot be understood
     under each header.
     """
-    error = _ERROR.fullmatch(text.strip())
-    if error:
-        return Profile((), complete=True, error=error[1])
+    if error := refusal(text):
+        return Profile((), complete=True, error=error)
     starts = [match.start() for match in _HEADER.finditer(text)]
     if not starts:
         return Profile((), complete=ended and not text.strip())
