@@ -24,7 +24,7 @@ app = typer.Typer(help="MTS on one machine.", no_args_is_help=True, add_completi
 WINDOW_AFTER = timedelta(hours=12)
 WINDOW_LENGTH = timedelta(hours=1)
 # Where the output is no terminal and has no width of its own.
-FILE_COLUMNS = 120
+FILE_COLUMNS = 140
 
 
 @app.command()

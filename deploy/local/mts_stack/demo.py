@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mts_client import BadRequest, MeterTestStatus, MtsClient, Outcome, Search, SearchStatus
 from mts_client.rendering.report import report
@@ -24,11 +25,16 @@ from mts_stack.stack import Stack
 # From the start of the services, which takes some ten seconds, to the opening of the run window, and how long it is.
 WINDOW_AFTER = timedelta(seconds=30)
 WINDOW_LENGTH = timedelta(minutes=30)
+# How long a meter may be silent: the silent one costs this for each wake-up of each try.
+REPLY_SECONDS = "2"
 MOST_SECONDS = 120.0
 POLL_SECONDS = 1.0
 METERS = 16
-WIDE_COLUMNS = 110
+WIDE_COLUMNS = 120
 
+_WIDE = ("test", "meter", "asked for", "started", "serial no.", "clock", "registers", "readings", "outcome", "expected")
+_NARROW = ("test", "meter", "started", "serial no.", "readings", "outcome", "expected")
+_UNREAD = "ERROR: "
 _STYLES = {Outcome.SUCCESS: "green", Outcome.PARTIAL_SUCCESS: "yellow", Outcome.ERROR: "red"}
 
 
@@ -52,7 +58,8 @@ def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> 
         stack.prepare()
         opens = (datetime.now(UTC) + WINDOW_AFTER).replace(microsecond=0)
         console.print("Starting gateway, scheduler, dialler and results …")
-        description = stack.start({**settings, "MTS_RUN_WINDOWS": run_window(opens, WINDOW_LENGTH)})
+        window = run_window(opens, WINDOW_LENGTH)
+        description = stack.start({"MTS_REPLY_SECONDS": REPLY_SECONDS, **settings, "MTS_RUN_WINDOWS": window})
         console.print(f"Ready after {time.monotonic() - began:.0f} s at {description.gateway}\n")
         with MtsClient(description.gateway, description.token, trust=stack.services.tls.ca) as client:
             ended = Demo(stack, client, console, opens).run()
@@ -163,32 +170,41 @@ class Demo:
 def outcome_table(ended: Sequence[Ended], *, wide: bool) -> Table:
     """All tests as a metering engineer reads them: what was asked, what the meter said, whether that was expected.
 
-    A narrow one leaves out what was asked for, which the lines above it have told.
+    A narrow one leaves out what was asked for, which the lines above it have told, the clock and the registers.
     """
-    table = Table(title="Outcomes (times UTC)", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("test", "meter", "started", "clock", "registers", "readings", "expected"):
-        table.add_column(name, no_wrap=True)
-    for name in ("serial number", "outcome", *(["asked for"] if wide else [])):
-        table.add_column(name, overflow="fold")
+    table = Table(title="Outcomes (times UTC)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    columns = _WIDE if wide else _NARROW
+    for name in columns:
+        table.add_column(name, no_wrap=name != "outcome")
     for entry in ended:
-        expected = "[red]no" if entry.faults else "[green]yes"
-        *plain, serial_number, outcome = _facts(entry.status)
-        asked = [entry.case.title] if wide else []
-        row = (str(entry.test_id), entry.case.test.meter_type, *plain, expected, serial_number, outcome, *asked)
-        table.add_row(*row)
+        facts = _facts(entry)
+        table.add_row(*(facts.get(name, "") for name in columns))
     return table
 
 
-def _facts(status: MeterTestStatus | None) -> tuple[str, ...]:
-    if status is None:
-        return ("", "", "", "", "", "removed")
+def _facts(entry: Ended) -> dict[str, str | Text]:
+    facts: dict[str, str | Text] = {
+        "test": str(entry.test_id),
+        "meter": entry.case.test.meter_type,
+        "asked for": entry.case.title,
+        "outcome": "removed",
+        "expected": Text("no", "red") if entry.faults else Text("yes", "green"),
+    }
+    return facts if entry.status is None else facts | _facts_of_status(entry.status)
+
+
+def _facts_of_status(status: MeterTestStatus) -> dict[str, str | Text]:
     registers = sum(len(group.register_values) for group in status.register_groups)
     readings = sum(len(channel.readings) for channel in status.survey_data or ())
-    return (
-        f"{status.test_start_time:%H:%M:%S}" if status.test_start_time else "",
-        (status.meter_time or "").rpartition(" ")[2],
-        str(registers or ""),
-        str(readings or ""),
-        status.serial_number or "",
-        status.result_summary,
-    )
+    serial_number, meter_time = status.serial_number or "", status.meter_time or ""
+    outcome = status.result_summary
+    if status.outcome is Outcome.PARTIAL_SUCCESS and serial_number.startswith(_UNREAD):
+        outcome += f": {serial_number.removeprefix(_UNREAD)}"
+    return {
+        "started": f"{status.test_start_time:%H:%M:%S}" if status.test_start_time else "",
+        "serial no.": "" if serial_number.startswith(_UNREAD) else serial_number,
+        "clock": "" if meter_time.startswith(_UNREAD) else meter_time.partition(" ")[2],
+        "registers": str(registers or ""),
+        "readings": str(readings or ""),
+        "outcome": Text(outcome, _STYLES.get(status.outcome, "")),
+    }

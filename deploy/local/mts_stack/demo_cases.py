@@ -68,14 +68,14 @@ def demo_cases(meters: Sequence[Mapping[str, Any]], dead_address: str) -> list[C
     single, first_line, second_line, third_line = healthy[:5], healthy[5:9], healthy[9:13], healthy[13:]
     locked = third_line[2]
     return [
-        _case("on its own, 3 survey days", Way.IMMEDIATE, single[0], survey_days=3),
-        *(_case("on its own, 1 survey day", Way.IMMEDIATE, meter, survey_days=1) for meter in single[1:4]),
-        _case("on its own, no survey", Way.IMMEDIATE, single[4]),
+        _case("alone, 3 survey days", Way.IMMEDIATE, single[0], survey_days=3),
+        *(_case("alone, 1 survey day", Way.IMMEDIATE, meter, survey_days=1) for meter in single[1:4]),
+        _case("alone, no survey", Way.IMMEDIATE, single[4]),
         *(_case("batch, one shared line", Way.BATCH, meter) for meter in first_line),
         *(_case("overnight, shared line", Way.OVERNIGHT, meter) for meter in second_line[:3]),
-        _case("cancelled before its window", Way.CANCELLED, second_line[3]),
+        _case("cancelled in time", Way.CANCELLED, second_line[3]),
         _case(
-            "serial number of another meter",
+            "another serial number",
             Way.IMMEDIATE,
             third_line[0],
             Outcome.PARTIAL_SUCCESS,
