@@ -1,0 +1,667 @@
+"""The A1700 driver against a meter in memory."""
+
+# ruff: noqa: DTZ001 - meters show wall clocks without a zone
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mts_common.messages import RegisterCategory, Section, SectionState, SurveyChannel
+from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
+from mts_dialler.drivers.registry import DRIVERS
+from mts_dialler.drivers.testing import AnsweringChannel, Reply
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    LineDropped,
+    MeterRefused,
+    MeterSilent,
+    NotConfigured,
+)
+from mts_dialler.line import Line
+from mts_dialler.protocols.elster.security import answer
+from mts_dialler.protocols.iec62056_21.framing import block_check
+from mts_dialler.testing import ManualClock
+
+LONDON = ZoneInfo("Europe/London")
+UTC_ZONE = ZoneInfo("UTC")
+NOW = datetime(2024, 11, 5, 12, 0, 30, tzinfo=UTC)
+SEED = "FD2BA0E29731D230"
+PASSWORD = "ABCDEFGH"
+PLAIN = "/GEC5090100140400@000"
+EXTENDED = "/GEC5090100260200@000"
+OPEN = {"795", "798"}
+
+Spoiler = Callable[[bytes, int], list[Reply]]
+
+
+def framed(content: bytes) -> bytes:
+    return content + bytes([block_check(content[1:])])
+
+
+def bcd(value: int, octets: int) -> bytes:
+    """Least octet first."""
+    return bytes.fromhex(f"{value:0{2 * octets}d}")[::-1]
+
+
+def seconds(wall: datetime) -> bytes:
+    return struct.pack("<I", int(wall.replace(tzinfo=UTC).timestamp()))
+
+
+def clock(wall: datetime) -> bytes:
+    day, month = int(f"{wall.day}", 16) | (wall.year % 4) << 6, int(f"{wall.month}", 16) | wall.weekday() << 5
+    return bytes.fromhex(f"{wall:%S%M%H}") + bytes([day, month, 0]) + bytes.fromhex(f"{wall:%y}")
+
+
+def day(wall: datetime, mask: int = 0x0081) -> bytes:
+    return b"\xe4" + seconds(wall) + struct.pack(">HB", mask, 0x09)
+
+
+def record(*milliwatts: int, status: int = 0) -> bytes:
+    return bytes([status]) + b"".join(bytes.fromhex(f"{value:05d}3") for value in milliwatts)
+
+
+def maximum(at: datetime | None, source: int, milliwatts: int) -> bytes:
+    return (seconds(at) if at else bytes(4)) + bytes([source]) + bcd(milliwatts, 7)
+
+
+def identities(wall: datetime = datetime(2024, 11, 5, 12, 0, 20)) -> dict[str, bytes]:
+    return {
+        "507": b"".join(bcd(value, 8) for value in (3514400, 198800, 1086800, 0, 0, 0, 44, 7, 0, 0)),
+        "508": bcd(1000000, 8) + bcd(2500001, 8) + bytes(8 * 14),
+        "510": maximum(datetime(2024, 7, 1, 13, 30), 1, 12345000)
+        + maximum(datetime(2024, 11, 1, 8, 0), 1, 22345000)
+        + maximum(None, 0, 0)
+        + maximum(datetime(2024, 11, 1, 9, 0), 1, 5000000)
+        + maximum(None, 1, 0) * 2
+        + bytes(12 * 18),
+        "551": struct.pack(">HH", 0, 0),
+        "614": bytes.fromhex("00001100001100"),
+        "616": bytes.fromhex("000006000005"),
+        "667": bytes([1, 1]) + bytes(14),
+        "693": struct.pack("<H", 48) + seconds(datetime(2024, 7, 15, 8, 25, 55)) + bytes(8) + bytes([3, 0, 0]),
+        "694": bytes(14),
+        "695": struct.pack("<H", 1) + seconds(datetime(2024, 1, 15, 8, 0)) + bytes(8),
+        "724": bytes.fromhex("00010000"),
+        "777": bytes.fromhex("0081"),
+        "778": b"\x01",
+        "795": b"TARIFF-1--------",
+        "798": b"K04M01234-------",
+        "861": clock(wall),
+        "878": bytes.fromhex("303001"),
+    }
+
+
+INSTANTANEOUS = {0x1A: "00000000052500", 0x1B: "00000002301000", 0x0C: "81000000123400", 0x08: "00000000500000"}
+
+
+class Meter:
+    """An A1700. `days` is the load profile, oldest first; only those asked for are given."""
+
+    def __init__(
+        self,
+        identification: str = PLAIN,
+        values: dict[str, bytes] | None = None,
+        profile: list[tuple[datetime, bytes]] | None = None,
+        password: str = PASSWORD,
+        refusal: bytes = b"\x15",
+        spoil: Spoiler | None = None,
+    ) -> None:
+        self.asked: list[str] = []
+        self.answers = 0
+        self.values = identities() if values is None else values
+        self.locked = True
+        self._identification = identification
+        self._profile = profile or []
+        self._password = password
+        self._refusal = refusal
+        self._spoil = spoil
+        self._stream = b""
+        self._polls = 0
+        self._count = 0
+
+    def __call__(self, message: bytes) -> list[Reply]:
+        reply = self._answer(message)
+        if not reply:
+            return []
+        self._count += 1
+        return self._spoil(reply, self._count) if self._spoil else [reply]
+
+    def _answer(self, message: bytes) -> bytes:
+        if message[:1] == b"/":
+            return f"{self._identification}\r\n".encode()
+        if message[:1] == b"\x06":
+            return framed(f"\x01P0\x02({SEED})\x03".encode())
+        code, data = message[1:3].decode(), message[4:-2].decode()
+        self.asked.append(f"{code} {data}" if code != "P2" else code)
+        if code == "B0":
+            return b""
+        if code == "P2":
+            self.answers += 1
+            self.locked = data != f"({answer(self._password, SEED)})"
+            return self._refusal if self.locked else b"\x06"
+        text = self._identity(code, data[:3], data[3:])
+        return b"\x06" if text == "" else framed(f"\x02({text})\x03".encode())
+
+    def _identity(self, code: str, identity: str, rest: str) -> str:
+        if self.locked and identity not in OPEN:
+            return "ERR5"
+        if code == "W1":
+            self._write(identity, bytes.fromhex(rest[4:-1]))
+            return ""
+        packet, size = int(rest[:3], 16), int(rest[4:6], 16)
+        start = (packet - 1) * 64
+        if identity == "550":
+            return self._stream[start : start + size].ljust(size, b"\xff").hex().upper()
+        if identity == "605":
+            self._polls -= 1
+            return bytes(code | (0x80 if self._polls <= 0 else 0) for code in self.values["605"]).hex()
+        data = self.values.get(identity)
+        return "ERR2" if data is None else data[start : start + size].hex().upper()
+
+    def _write(self, identity: str, data: bytes) -> None:
+        if identity == "551":
+            first = NOW.date() - timedelta(days=int.from_bytes(data, "little") - 1)
+            self._stream = b"".join(octets for start, octets in self._profile if start.date() >= first)
+            self.values["551"] = struct.pack(">HH", -(-len(self._stream) // 64), 0)
+        elif identity == "605":
+            self.values["605"] = data
+            self.values["606"] = b"".join(bytes.fromhex(INSTANTANEOUS.get(code, "00" + "FF" * 6)) for code in data)
+            self._polls = 3
+
+
+class Test:
+    """A driver, a meter, and what came of it."""
+
+    __test__ = False
+
+    def __init__(self, meter: Callable[[bytes], list[Reply]], **terms: object) -> None:
+        self.clock = ManualClock(NOW)
+        self.channel = AnsweringChannel(self.clock, meter)
+        self.line = Line(self.channel, clock=self.clock)
+        self.report = ReportBuilder()
+        given = {"test_id": 1, "meter_type": "ELSTERA1700", "password": PASSWORD} | terms
+        self.terms = Terms(**given)  # type: ignore[arg-type]
+        self.error: DiallerError | None = None
+
+    async def run(self) -> Test:
+        driver = DRIVERS["ELSTERA1700"]
+        try:
+            await driver.read(self.line, self.terms, self.report)
+        except DiallerError as error:
+            self.error = error
+        self.wanted = driver.sections(self.terms)
+        self.sections = self.report.sections(self.wanted, str(self.error))
+        return self
+
+    @property
+    def states(self) -> dict[Section, SectionState]:
+        return {section: result.state for section, result in self.sections.items()}
+
+    def registers(self) -> dict[str, object]:
+        return {r.name: r.number if r.number is not None else r.text for r in self.report.registers}
+
+    def survey(self) -> dict[str, SurveyChannel]:
+        return {channel.name: channel for channel in self.report.data().survey}
+
+
+def all_read(test: Test) -> bool:
+    return test.error is None and set(test.states.values()) == {SectionState.READ} and test.states.keys() == test.wanted
+
+
+def half_hours(start: datetime, count: int, zone: ZoneInfo) -> list[tuple[datetime, bytes]]:
+    """`count` days of the meter's clock from `start`; a row's value is its UTC start in half-hours of 2024."""
+    days = []
+    epoch = datetime(2024, 1, 1, tzinfo=UTC)
+    for index in range(count):
+        midnight = start + timedelta(days=index)
+        at = midnight.replace(tzinfo=zone).astimezone(UTC)
+        end = (midnight + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
+        octets = day(midnight)
+        while at < end:
+            octets += record((at - epoch) // timedelta(minutes=30))
+            at += timedelta(minutes=30)
+        days.append((midnight, octets))
+    return days
+
+
+# --- what is read
+
+
+async def test_a_meter_is_read_whole() -> None:
+    meter = Meter(profile=half_hours(datetime(2024, 11, 1), 5, UTC_ZONE))
+    wanted = SurveyRange(datetime(2024, 11, 2, tzinfo=UTC), datetime(2024, 11, 4, tzinfo=UTC))
+    test = await Test(meter, outstation_address="1", survey=wanted).run()
+    assert all_read(test)
+    report = test.report
+    assert test.channel.sent[0] == b"/?001!\r\n"
+    assert report.serial_number == "K04M01234"
+    assert report.clock is not None
+    assert report.clock.meter_time == datetime(2024, 11, 5, 12, 0, 20, tzinfo=UTC)
+    assert report.clock.offset_seconds == -10
+    assert report.status_events == [
+        "Phase A failure",
+        "Phase failure (phase 3) at 2024-07-15T08:25:55Z",
+        "Power down at 2024-01-15T08:00:00Z",
+    ]
+    assert [(p.name, p.value) for p in report.properties] == [
+        ("Identification", PLAIN),
+        ("Firmware", "014 issue 04"),
+        ("Scheme", "TARIFF-1"),
+        ("CT\\VT ratios", "CT: 600:5 VT: 1100:11"),
+        ("Integration period", "30 min"),
+        ("Daylight saving", "on"),
+    ]
+    assert report.profile_configuration == ["kWh Import"]
+    assert test.channel.sent[-1] == b"\x01B0\x03\x71"
+
+
+async def test_registers_are_exact_and_named_as_in_every_family() -> None:
+    test = await Test(Meter()).run()
+    assert [
+        (r.category, r.name, str(r.number if r.number is not None else r.text), r.units) for r in test.report.registers
+    ] == [
+        (RegisterCategory.MISCELLANEOUS, "Phase Failures", "48", ""),
+        (RegisterCategory.MISCELLANEOUS, "Reverse Runs", "0", ""),
+        (RegisterCategory.MISCELLANEOUS, "Power Downs", "1", ""),
+        (RegisterCategory.ENERGY, "Active Energy Import", "3.514400", "kWh"),
+        (RegisterCategory.ENERGY, "Active Energy Export", "0.198800", "kWh"),
+        (RegisterCategory.ENERGY, "Reactive Energy Q1", "1.086800", "kvarh"),
+        (RegisterCategory.ENERGY, "Reactive Energy Q2", "0.000000", "kvarh"),
+        (RegisterCategory.ENERGY, "Reactive Energy Q3", "0.000000", "kvarh"),
+        (RegisterCategory.ENERGY, "Reactive Energy Q4", "0.000000", "kvarh"),
+        (RegisterCategory.ENERGY, "Apparent Energy", "0.000044", "kVAh"),
+        (RegisterCategory.MISCELLANEOUS, "CDR 1", "7", ""),
+        (RegisterCategory.MISCELLANEOUS, "CDR 2", "0", ""),
+        (RegisterCategory.MISCELLANEOUS, "CDR 3", "0", ""),
+        (RegisterCategory.TIME_OF_USE, "Active Energy Import T1", "1.000000", "kWh"),
+        (RegisterCategory.TIME_OF_USE, "Active Energy Import T2", "2.500001", "kWh"),
+        (RegisterCategory.MISCELLANEOUS, "Active Maximum Demand Import", "22.345000", "kW"),
+        (RegisterCategory.MISCELLANEOUS, "Active Maximum Demand Import Time", "2024-11-01T08:00:00Z", ""),
+        (RegisterCategory.MISCELLANEOUS, "Active Maximum Demand Import Rank 2", "12.345000", "kW"),
+        (RegisterCategory.MISCELLANEOUS, "Active Maximum Demand Import Rank 2 Time", "2024-07-01T13:30:00Z", ""),
+        (RegisterCategory.MISCELLANEOUS, "Active Maximum Demand Import Register 2", "5.000000", "kW"),
+        (RegisterCategory.MISCELLANEOUS, "Active Maximum Demand Import Register 2 Time", "2024-11-01T09:00:00Z", ""),
+        (RegisterCategory.INSTANTANEOUS, "Current L1", "5.2500", "A"),
+        (RegisterCategory.INSTANTANEOUS, "Frequency", "50.0000", "Hz"),
+        (RegisterCategory.INSTANTANEOUS, "Voltage L1", "230.1000", "V"),
+        (RegisterCategory.INSTANTANEOUS, "Total Active Power", "-123.400", "kW"),
+    ]
+
+
+async def test_stamps_follow_the_daylight_saving_of_the_meter() -> None:
+    on = await Test(Meter(), zone=LONDON).run()
+    assert "Phase failure (phase 3) at 2024-07-15T07:25:55Z" in on.report.status_events
+    assert on.registers()["Active Maximum Demand Import Rank 2 Time"] == "2024-07-01T12:30:00Z"
+    off = await Test(Meter(values=identities() | {"778": b"\x00"}), zone=LONDON).run()
+    assert "Phase failure (phase 3) at 2024-07-15T08:25:55Z" in off.report.status_events
+
+
+async def test_a_clock_in_the_repeated_hour_is_the_nearest_of_its_two_times() -> None:
+    test = Test(Meter(values=identities(datetime(2024, 10, 27, 1, 30, 5))), zone=LONDON)
+    test.clock = ManualClock(datetime(2024, 10, 27, 1, 30, tzinfo=UTC))
+    test.line = Line(test.channel, clock=test.clock)
+    await test.run()
+    assert test.report.clock is not None
+    assert test.report.clock.offset_seconds == 5
+
+
+async def test_an_extended_model_has_longer_counters_and_more_rates() -> None:
+    values = identities() | {
+        "508": bytes(8 * 31) + bcd(9000000, 8),
+        "667": bytes(31) + b"\x02",
+        "693": struct.pack("<HHH", 1, 2, 3)
+        + bytes(12)
+        + seconds(datetime(2024, 1, 2))
+        + bytes(36)
+        + b"\x02"
+        + bytes(4),
+        "694": struct.pack("<HI", 4, 60) + seconds(datetime(2024, 1, 3)) + bytes(36),
+        "695": struct.pack("<H", 5) + seconds(datetime(2024, 1, 4)) + bytes(16),
+    }
+    test = await Test(Meter(EXTENDED, values)).run()
+    assert all_read(test)
+    registers = test.registers()
+    assert (registers["Phase Failures"], registers["Reverse Runs"], registers["Power Downs"]) == (6, 4, 5)
+    assert registers["Active Energy Export T32"] == Decimal(9)
+    assert "Phase failure (phase 2) at 2024-01-02T00:00:00Z" in test.report.status_events
+    assert "Reverse running at 2024-01-03T00:00:00Z" in test.report.status_events
+
+
+async def test_what_this_meter_has_not_got_is_no_failure() -> None:
+    values = identities()
+    for identity in ("508", "510", "693", "778", "878"):
+        del values[identity]
+    test = await Test(Meter(values=values)).run()
+    assert all_read(test)
+    assert "Active Energy Import" in test.registers()
+
+
+async def test_an_identity_that_makes_no_sense_costs_its_section_alone() -> None:
+    test = await Test(Meter(values=identities() | {"510": b"\xff" * 288, "616": b"\xaa" * 6})).run()
+    assert test.error is None
+    assert test.states[Section.REGISTERS] is SectionState.PARTIAL
+    assert test.states[Section.PROPERTIES] is SectionState.PARTIAL
+    assert test.states[Section.CLOCK] is SectionState.READ
+    assert "Active Energy Import" in test.registers()
+    assert "Voltage L1" in test.registers()
+
+
+# --- security
+
+
+async def test_the_password_is_answered_once_and_neither_it_nor_the_answer_is_in_the_trace() -> None:
+    meter = Meter()
+    test = await Test(meter).run()
+    trace = gzip.decompress(test.line.trace.render()).decode()
+    assert meter.answers == 1
+    assert b"P2" in test.channel.sent[2]
+    for secret in (PASSWORD, answer(PASSWORD, SEED)):
+        assert secret.encode().hex() not in trace
+        assert secret not in trace
+
+
+@pytest.mark.parametrize("refusal", [b"\x15", framed(b"\x01B0\x03"), framed(b"\x02(ERR5)\x03")])
+async def test_a_refused_password_is_never_repeated(refusal: bytes) -> None:
+    meter = Meter(password="OTHER123", refusal=refusal)
+    test = await Test(meter).run()
+    assert isinstance(test.error, BadCredentials)
+    assert meter.answers == 1
+    assert test.channel.sent[-1] == b"\x01B0\x03\x71"
+    assert set(test.states.values()) == {SectionState.FAILED}
+
+
+async def test_without_a_password_what_the_meter_shows_anyone_is_all_that_is_asked_for() -> None:
+    meter = Meter()
+    test = await Test(meter, password="").run()
+    assert all_read(test)
+    assert meter.answers == 0
+    assert test.wanted == {Section.SERIAL_NUMBER, Section.PROPERTIES}
+    assert test.report.serial_number == "K04M01234"
+    assert test.report.clock is None
+
+
+async def test_without_a_password_a_survey_fails_and_says_why() -> None:
+    wanted = SurveyRange(NOW - timedelta(days=1), NOW)
+    test = await Test(Meter(), password="", survey=wanted).run()
+    assert test.error is None
+    assert test.states[Section.SURVEY] is SectionState.FAILED
+    assert "ERR5 (locked, or the access has expired)" in (test.sections[Section.SURVEY].error or "")
+
+
+async def test_a_meter_without_security_shows_all_without_a_password() -> None:
+    meter = Meter()
+    meter.locked = False
+    test = await Test(meter, password="").run()
+    assert test.states[Section.REGISTERS] is SectionState.READ
+    assert test.report.clock is not None
+
+
+async def test_access_that_expires_is_renewed_with_the_same_answer() -> None:
+    def expires(reply: bytes, count: int) -> list[Reply]:
+        if count in {9, 30}:
+            meter.locked = True
+        return [reply]
+
+    meter = Meter(spoil=expires)
+    test = await Test(meter).run()
+    assert all_read(test)
+    assert meter.answers == 3
+
+
+async def test_an_identity_of_a_higher_level_is_partial() -> None:
+    inner = Meter()
+
+    def closed(message: bytes) -> list[Reply]:
+        return [framed(b"\x02(ERR5)\x03")] if message[4:7] == b"510" else inner(message)
+
+    test = await Test(closed).run()
+    assert test.error is None
+    assert test.states[Section.REGISTERS] is SectionState.PARTIAL
+    assert test.sections[Section.REGISTERS].error == "identity 510: ERR5 (locked, or the access has expired)"
+    assert inner.answers == 2
+
+
+async def test_a_password_of_another_form_reaches_no_meter() -> None:
+    test = await Test(Meter(), password="SHORT").run()
+    assert isinstance(test.error, NotConfigured)
+    assert "SHORT" not in str(test.error)
+
+
+@pytest.mark.parametrize("identification", ["/LGZ5\\2ZMD3104407.B24", "/GEC5090510010100@000", "/GEC5090500010100@000"])
+async def test_a_meter_of_another_type_is_not_read_as_an_a1700(identification: str) -> None:
+    meter = Meter(identification)
+    test = await Test(meter).run()
+    assert isinstance(test.error, NotConfigured)
+    assert meter.asked == ["B0 "]
+
+
+# --- the survey
+
+
+@pytest.mark.parametrize("zone", [LONDON, UTC_ZONE])
+@pytest.mark.parametrize(
+    ("first", "start"),
+    [
+        (datetime(2024, 3, 25), datetime(2024, 3, 26, tzinfo=UTC)),
+        (datetime(2024, 10, 20), datetime(2024, 10, 22, tzinfo=UTC)),
+    ],
+)
+async def test_ten_days_across_a_change_of_season_come_out_as_utc_period_starts(
+    first: datetime, start: datetime, zone: ZoneInfo
+) -> None:
+    meter = Meter(profile=half_hours(first, 14, zone))
+    wanted = SurveyRange(start, start + timedelta(days=10))
+    test = await Test(meter, survey=wanted, zone=zone).run()
+    assert all_read(test)
+    readings = test.survey()["kWh Import"].readings
+    assert [reading.start for reading in readings] == [start + timedelta(minutes=30 * i) for i in range(480)]
+    epoch = datetime(2024, 1, 1, tzinfo=UTC)
+    # digits times ten to the third mW, over half an hour
+    assert all(r.value == Decimal((r.start - epoch) // timedelta(minutes=30)) / 2000 for r in readings)
+
+
+async def test_the_days_asked_for_count_back_from_the_meters_today() -> None:
+    meter = Meter(profile=half_hours(datetime(2024, 10, 1), 30, UTC_ZONE))
+    wanted = SurveyRange(datetime(2024, 10, 30, tzinfo=UTC), datetime(2024, 10, 31, tzinfo=UTC))
+    test = await Test(meter, survey=wanted).run()
+    assert "W1 551001(0700)" in meter.asked
+    assert len(test.survey()["kWh Import"].readings) == 48
+
+
+async def test_reading_stops_behind_the_wanted_range() -> None:
+    meter = Meter(profile=half_hours(datetime(2024, 10, 1), 30, UTC_ZONE))
+    wanted = SurveyRange(datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC))
+    test = await Test(meter, survey=wanted).run()
+    assert all_read(test)
+    assert len(test.survey()["kWh Import"].readings) == 48
+    assert sum(each.startswith("R1 550") for each in meter.asked) == 4
+
+
+async def test_a_power_cut_leaves_a_gap_and_the_cut_periods_are_marked() -> None:
+    octets = (
+        day(datetime(2024, 11, 5), 0x0003)
+        + record(100, 1)
+        + b"\xe6"
+        + seconds(datetime(2024, 11, 5, 0, 40))
+        + record(50, 2)
+        + b"\xe5"
+        + seconds(datetime(2024, 11, 5, 3, 10))
+        + record(30, 3, status=0x40)
+    )
+    meter = Meter(profile=[(datetime(2024, 11, 5), octets)])
+    test = await Test(meter, survey=SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), NOW)).run()
+    assert all_read(test)
+    assert [(f"{r.start:%H:%M}", r.status) for r in test.survey()["kWh Export"].readings] == [
+        ("00:00", ()),
+        ("00:30", ("power failure",)),
+        ("03:00", ("power failure", "phase failure")),
+    ]
+    assert [r.value for r in test.survey()["kWh Import"].readings] == [
+        Decimal("0.05"),
+        Decimal("0.025"),
+        Decimal("0.015"),
+    ]
+
+
+async def test_channels_of_unknown_scale_are_given_as_they_stand() -> None:
+    meter = Meter(profile=[(datetime(2024, 11, 5), day(datetime(2024, 11, 5), 0x0101) + record(100, 7))])
+    test = await Test(meter, survey=SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), NOW)).run()
+    survey = test.survey()
+    assert survey["kWh Import"].readings[0].value == Decimal("0.05")
+    assert (survey["CDR 1"].units, survey["CDR 1"].readings[0].value) == ("", Decimal(7000))
+
+
+async def test_an_empty_profile_is_read_and_nothing_invented() -> None:
+    test = await Test(Meter(), survey=SurveyRange(NOW - timedelta(days=1), NOW)).run()
+    assert all_read(test)
+    assert test.survey() == {}
+
+
+async def test_an_unknown_marker_ends_the_survey_and_names_what_is_missing() -> None:
+    octets = day(datetime(2024, 11, 5)) + record(1) * 4 + b"\xf3" + record(1) * 4
+    meter = Meter(profile=[(datetime(2024, 11, 5), octets)])
+    test = await Test(meter, survey=SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), NOW)).run()
+    assert test.error is None
+    assert test.states[Section.SURVEY] is SectionState.PARTIAL
+    assert test.sections[Section.SURVEY].error == (
+        "unknown marker F3 in the load profile: not read: 2024-11-05T01:30:00Z to 2024-11-05T12:00:30Z"
+    )
+    assert len(test.survey()["kWh Import"].readings) == 3
+
+
+async def test_an_unreadable_value_is_left_out_and_named() -> None:
+    octets = day(datetime(2024, 11, 5)) + record(1) + b"\x00\xff\xff\xff" + record(1)
+    meter = Meter(profile=[(datetime(2024, 11, 5), octets)])
+    test = await Test(meter, survey=SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), NOW)).run()
+    assert test.states[Section.SURVEY] is SectionState.PARTIAL
+    assert test.sections[Section.SURVEY].error == (
+        "unreadable value of kWh Import: not read: 2024-11-05T00:30:00Z to 2024-11-05T01:00:00Z"
+    )
+    assert [f"{r.start:%H:%M}" for r in test.survey()["kWh Import"].readings] == ["00:00", "01:00"]
+
+
+async def test_a_late_repeat_of_a_packet_is_found_out() -> None:
+    held: list[bytes] = []
+
+    def repeats(reply: bytes, _: int) -> list[Reply]:
+        if b"E4" in reply and not held:
+            held.append(reply)
+            return [reply]
+        if held and len(held) == 1 and len(reply) == len(held[0]):
+            held.append(reply)
+            return [held[0]]  # the answer that came again in place of the next
+        return [reply]
+
+    meter = Meter(profile=half_hours(datetime(2024, 11, 4), 2, UTC_ZONE), spoil=repeats)
+    wanted = SurveyRange(datetime(2024, 11, 4, tzinfo=UTC), datetime(2024, 11, 5, tzinfo=UTC))
+    test = await Test(meter, survey=wanted).run()
+    assert len(held) == 2
+    assert all_read(test)
+    assert len(test.survey()["kWh Import"].readings) == 48
+
+
+async def test_equal_packets_of_an_idle_site_are_taken() -> None:
+    octets = day(datetime(2024, 11, 3)) + record(0) * 80
+    meter = Meter(profile=[(datetime(2024, 11, 3), octets)])
+    wanted = SurveyRange(datetime(2024, 11, 3, tzinfo=UTC), NOW)
+    test = await Test(meter, survey=wanted).run()
+    assert test.states[Section.SURVEY] is SectionState.READ
+
+
+async def test_a_line_that_drops_in_the_survey_leaves_what_was_read() -> None:
+    inner = Meter(profile=half_hours(datetime(2024, 11, 1), 5, UTC_ZONE))
+
+    def drops(message: bytes) -> list[Reply]:
+        return [LineDropped("the line dropped")] if message[4:10] == b"550006" else inner(message)
+
+    wanted = SurveyRange(datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 11, 5, tzinfo=UTC))
+    test = await Test(drops, survey=wanted).run()
+    assert isinstance(test.error, LineDropped)
+    assert test.states[Section.SURVEY] is SectionState.PARTIAL
+    assert test.states[Section.REGISTERS] is SectionState.READ
+    readings = test.survey()["kWh Import"].readings
+    assert readings
+    assert f"not read: {readings[-1].start + timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ} to 2024-11-05T00:00:00Z" in str(
+        test.sections[Section.SURVEY].error
+    )
+
+
+# --- faults
+
+
+@pytest.mark.parametrize("every", [3, 7])
+async def test_damaged_and_lost_packets_are_asked_for_again(every: int) -> None:
+    def spoils(reply: bytes, count: int) -> list[Reply]:
+        if reply[:1] != b"\x02" or count % every:
+            return [reply]
+        return [] if count % 2 else [reply[:-1] + bytes([reply[-1] ^ 1])]
+
+    meter = Meter(profile=half_hours(datetime(2024, 11, 1), 5, UTC_ZONE), spoil=spoils)
+    wanted = SurveyRange(datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 11, 5, tzinfo=UTC))
+    test = await Test(meter, survey=wanted).run()
+    assert all_read(test)
+    assert len(test.survey()["kWh Import"].readings) == 192
+
+
+async def test_packets_that_are_damaged_each_time_are_garbled() -> None:
+    def spoils(reply: bytes, _: int) -> list[Reply]:
+        return [reply[:-1] + bytes([reply[-1] ^ 1])] if reply[:1] == b"\x02" else [reply]
+
+    test = await Test(Meter(spoil=spoils)).run()
+    assert isinstance(test.error, FrameGarbled)
+    assert set(test.states.values()) == {SectionState.FAILED}
+
+
+async def test_an_answer_of_another_length_is_not_taken() -> None:
+    test = await Test(Meter(values=identities() | {"861": b"\x00" * 6})).run()
+    assert test.states[Section.CLOCK] is SectionState.FAILED
+    assert "not 7 octets" in (test.sections[Section.CLOCK].error or "")
+    assert test.states[Section.REGISTERS] is SectionState.READ
+
+
+async def test_values_that_are_never_ready_are_given_up() -> None:
+    class Busy(Meter):
+        def _write(self, identity: str, data: bytes) -> None:
+            super()._write(identity, data)
+            self._polls = 10_000
+
+    test = await Test(Busy()).run()
+    assert test.error is None
+    assert test.states[Section.REGISTERS] is SectionState.PARTIAL
+    assert test.sections[Section.REGISTERS].error == "identity 605: the values were not ready in time"
+    assert test.clock.monotonic() < 65
+
+
+async def test_a_meter_that_refuses_programming_mode() -> None:
+    inner = Meter()
+    test = await Test(lambda m: [b"\x15"] if m[:1] == b"\x06" else inner(m)).run()
+    assert isinstance(test.error, MeterRefused)
+
+
+async def test_a_silent_meter() -> None:
+    test = await Test(lambda _: []).run()
+    assert isinstance(test.error, MeterSilent)
+    assert test.clock.monotonic() < 40
+
+
+@pytest.mark.parametrize("cut", range(0, 400, 13))
+async def test_a_call_cut_anywhere_ends_in_time_with_an_error_of_ours(cut: int) -> None:
+    left = [cut]
+
+    def cuts(reply: bytes, _: int) -> list[Reply]:
+        part = reply[: left[0]]
+        left[0] -= len(part)
+        return [part] if part else []
+
+    test = await Test(Meter(spoil=cuts), survey=SurveyRange(NOW - timedelta(days=1), NOW)).run()
+    assert isinstance(test.error, MeterSilent | FrameGarbled)
+    assert test.clock.monotonic() < 120
+    assert test.states[Section.SURVEY] is SectionState.FAILED
