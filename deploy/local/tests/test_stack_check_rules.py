@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -24,14 +23,8 @@ EXISTING = {
 
 
 @pytest.fixture
-def checker() -> ModuleType:
-    path = Path(__file__).parents[1] / "check_rules.py"
-    spec = importlib.util.spec_from_file_location("check_rules", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def checker(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("check_rules")
 
 
 def test_a_page_whose_tests_all_exist_passes(checker: ModuleType) -> None:

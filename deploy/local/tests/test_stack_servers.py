@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from mts_stack.postgres import PostgresServer, RoleUrls, create_database, drop_database, postgres_answers
-from mts_stack.rabbitmq import Management
+from mts_stack.processes import StackFault
+from mts_stack.rabbitmq import Management, management_answers
+from mts_stack.servers import GivenServer, Servers, servers_for_tests
 
 
 @pytest.mark.parametrize("role", ["gateway", "scheduler", "results"])
@@ -69,3 +71,29 @@ def test_secrets_hide_themselves(database: RoleUrls) -> None:
     password = httpx.URL(database.url("gateway")).password
     assert password
     assert password not in repr(database)
+
+
+def test_servers_of_the_environment_are_used_and_not_ended(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTS_TEST_AMQP_URL", servers.amqp_url)
+    monkeypatch.setenv("MTS_TEST_AMQP_ADMIN_URL", servers.amqp_admin_url)
+    monkeypatch.setenv("MTS_TEST_POSTGRES_URL", servers.postgres_admin_url)
+    given = servers_for_tests(Path("unused"))
+    given.start()
+    given.remove()
+    assert management_answers(servers.amqp_admin_url)
+    assert postgres_answers(servers.postgres_admin_url)
+    with pytest.raises(StackFault, match="not ours to kill"):
+        given.broker.kill()
+
+
+def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MTS_TEST_AMQP_URL", "MTS_TEST_AMQP_ADMIN_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MTS_TEST_POSTGRES_URL", "postgresql://127.0.0.1:1/none")
+    with pytest.raises(StackFault, match="set MTS_TEST_AMQP_URL and MTS_TEST_AMQP_ADMIN_URL too"):
+        servers_for_tests(Path("unused"))
+
+
+def test_a_server_of_the_environment_must_answer() -> None:
+    with pytest.raises(StackFault, match="does not answer"):
+        GivenServer("postgresql://nobody@127.0.0.1:1/none").start()
