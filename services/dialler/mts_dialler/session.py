@@ -20,12 +20,13 @@ async def run_call(equipment: Equipment, dial: Dial, call: GrantedCall, tell: Ca
     The line is down when this returns, and also when it is cancelled; a test that is cut so is not told.
     """
     connection = _Connection(dial, call, equipment.clock)
-    first, *others = call.tests
+    first = call.tests[0]
+    overnight = call.not_after is not None  # long after its request: a trace of its own, linked to that of the request
     try:
         with telemetry.span(
             "call",
-            parent=first.traceparent,
-            links=[test.traceparent for test in others],
+            parent=None if overnight else first.traceparent,
+            links=[test.traceparent for test in call.tests if overnight or test is not first],
             attributes={
                 "mts.call_id": str(call.call_id),
                 "mts.transport": call.transport,
@@ -34,7 +35,7 @@ async def run_call(equipment: Equipment, dial: Dial, call: GrantedCall, tell: Ca
         ):
             call_traceparent = telemetry.traceparent()
             for test in call.tests:
-                parent = None if test is first else test.traceparent
+                parent = None if overnight or test is first else test.traceparent
                 with telemetry.span("test", parent=parent, links=[call_traceparent] if parent else ()) as span:
                     told = await _run_test(equipment, connection, test, is_last=test is call.tests[-1])
                     span.set_attributes({"mts.test_id": test.test_id, "mts.outcome": told.report.outcome})
