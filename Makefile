@@ -31,7 +31,7 @@ down:
 	@$(STACK) down
 
 test: check
-	$(BIN)/pytest --cov=mts_dialler.protocols --cov=mts_dialler.drivers --cov-report= --cov-fail-under=90
+	$(BIN)/pytest --cov --cov-report=
 
 check: setup
 	$(BIN)/ruff check .
