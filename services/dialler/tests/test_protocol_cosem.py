@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mts_dialler.protocols.cosem import association, date_time, services, values
 from mts_dialler.protocols.cosem.association import Conformance, Context, Mechanism, Request, decode_initiate
 from mts_dialler.protocols.cosem.date_time import ClockStatus, DateTime
-from mts_dialler.protocols.cosem.services import Attribute, Denied, Get, Read, ServiceRefused, ShortName
+from mts_dialler.protocols.cosem.services import Attribute, Denied, Get, Invoke, Read, ServiceRefused, ShortName
 from mts_dialler.protocols.cosem.values import BitString, Enumerated, Value, decode
 from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
 from mts_dialler.protocols.hdlc.frame import Frame
@@ -105,7 +105,7 @@ def test_an_association_without_security_names_no_mechanism() -> None:
 @pytest.mark.parametrize(
     ("aare", "accepted", "diagnostic", "bad_credentials"),
     [
-        # jDLMS HdlcFrameTest, E650 (its lengths count one octet too few); and the same with result 1 and diagnostics 13 and 2
+        # jDLMS HdlcFrameTest, E650 (its lengths count one octet too few); and refusals with diagnostics 13 and 2
         ("6128A109060760857405080102A203020100A305A103020100BE0F040D0800065F1F04001802200960FA00", True, 0, False),
         ("6117A109060760857405080101A203020101A305A10302010D", False, 13, True),
         ("6117A109060760857405080101A203020101A305A103020102", False, 2, False),
@@ -264,3 +264,23 @@ def test_what_cannot_be_asked_is_our_fault() -> None:
 def test_a_known_result_code_has_a_name_and_another_its_number() -> None:
     assert str(Denied(services.AccessResult.READ_WRITE_DENIED)) == "read write denied"
     assert str(Denied(77)) == "data access result 77"
+
+
+def test_a_method_is_invoked_with_its_parameter() -> None:
+    reply = Invoke(Attribute(15, octets("0000280000FF"), 1), values.octet_string(b"proof"), invoke=3)
+    assert reply.encode() == octets("C301C3 000F 0000280000FF 01 01 0905") + b"proof"
+    reply.receive(octets("C701C3 00 01 00 0902 6F6B"))
+    assert reply.answers == [b"ok"]
+    for answer, told in (("C701C3 00 00", None), ("C701C3 03 00", Denied(3)), ("C701C3 00 01 01 0B", Denied(11))):
+        reply.receive(octets(answer))
+        assert reply.answers == [told]
+    for wrong in ("C702C3 00", "C401C3 00", "C701C4 00 00"):
+        with pytest.raises(RemoteProtocolError):
+            reply.receive(octets(wrong))
+
+
+@pytest.mark.parametrize("question", [Get([Attribute(7, bytes(6), 2)], 1), Read([ShortName(8)])])
+def test_blocks_of_nothing_do_not_go_on_for_ever(question: Get | Read) -> None:
+    block = "C402C1 00 00000001 00 00" if isinstance(question, Get) else "0C 01 02 00 0001 00"
+    with pytest.raises(RemoteProtocolError, match="without data"):
+        question.receive(octets(block))

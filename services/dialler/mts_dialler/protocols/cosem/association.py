@@ -70,7 +70,9 @@ LOGICAL_NAME_SERVICES = (
     | Conformance.SELECTIVE_ACCESS
     | Conformance.ACTION
 )
-SHORT_NAME_SERVICES = Conformance.READ | Conformance.MULTIPLE_REFERENCES | Conformance.PARAMETERIZED_ACCESS
+SHORT_NAME_SERVICES = (
+    Conformance.READ | Conformance.BLOCK_GET | Conformance.MULTIPLE_REFERENCES | Conformance.PARAMETERIZED_ACCESS
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reading attributes: GET by logical name, READ by short name (IEC 62056-53, clauses 6.4 and 6.5), with their blocks.
 
-Sans-IO: `Get` and `Read` hold one question; `encode` is the APDU to send, `receive` takes the meter's APDU and returns
-the next APDU to send, or None when the answers are complete.
+Sans-IO: `Get`, `Read` and `Invoke` hold one question; `encode` is the APDU to send, `receive` takes the meter's APDU
+and returns the next APDU to send, or None when the answers are complete.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
 _GET_REQUEST, _GET_RESPONSE = 0xC0, 0xC4
 _NORMAL, _NEXT, _LIST = 1, 2, 3
 _BLOCK = 2
+_ACTION_REQUEST, _ACTION_RESPONSE = 0xC3, 0xC7
 _READ_REQUEST, _READ_RESPONSE = 0x05, 0x0C
 _EXCEPTION, _SERVICE_ERROR = 0xD8, 0x0E
 _PRIORITY = 0xC0  # confirmed, high priority
@@ -64,17 +65,20 @@ class ServiceRefused(RemoteProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute by logical name; `obis` are six octets. `selector` is an encoded access selection."""
+    """An attribute by logical name; `obis` are six octets. `selector` is a selector's number and encoded parameter."""
 
     class_id: int
     obis: bytes
     number: int
     selector: bytes = b""
 
+    def name(self) -> bytes:
+        """Class, instance and number."""
+        return self.class_id.to_bytes(2, "big") + self.obis + bytes((self.number,))
+
     def encode(self) -> bytes:
         """The attribute descriptor with its selection (clause 6.4.1)."""
-        selection = b"\x01" + self.selector if self.selector else b"\x00"
-        return self.class_id.to_bytes(2, "big") + self.obis + bytes((self.number,)) + selection
+        return self.name() + (b"\x01" + self.selector if self.selector else b"\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +143,7 @@ class Get:
         if number != self._last_block + 1:
             raise RemoteProtocolError(f"block {number} after block {self._last_block}")
         self._last_block = number
-        self._blocks += reader.take(reader.length())
-        if len(self._blocks) > MAX_ANSWER:
-            raise RemoteProtocolError(f"an answer is longer than {MAX_ANSWER} octets")
+        _join(self._blocks, reader.take(reader.length()), last=bool(last))
         if not last:
             return bytes((_GET_REQUEST, _NEXT, self._invoke)) + number.to_bytes(4, "big")
         self._complete_blocks()
@@ -203,12 +205,45 @@ class Read:
         if number != self._last_block + 1:
             raise RemoteProtocolError(f"block {number} after block {self._last_block}")
         self._last_block = number
-        self._blocks += reader.take(reader.length())
-        if len(self._blocks) > MAX_ANSWER:
-            raise RemoteProtocolError(f"an answer is longer than {MAX_ANSWER} octets")
+        _join(self._blocks, reader.take(reader.length()), last=bool(last))
         if not last:
             return bytes((_READ_REQUEST, 1, 0x05)) + number.to_bytes(2, "big")
         return self._results(Reader(bytes(self._blocks)))
+
+
+class Invoke:
+    """One ACTION: a method of an object with one parameter. Its answer is the value returned, None if none is."""
+
+    def __init__(self, method: Attribute, parameter: bytes, invoke: int) -> None:
+        """`method` numbers a method in place of an attribute; `parameter` is encoded."""
+        self._method = method
+        self._parameter = parameter
+        self._invoke = _PRIORITY | invoke & 0x0F
+        self.answers: list[Answer] = []
+
+    def encode(self) -> bytes:
+        """Action-Request-Normal."""
+        return bytes((_ACTION_REQUEST, _NORMAL, self._invoke)) + self._method.name() + b"\x01" + self._parameter
+
+    def receive(self, apdu: bytes) -> None:
+        """Raises `ServiceRefused`, `RemoteProtocolError`."""
+        reader = Reader(apdu)
+        tag = reader.octet()
+        raise_if_refused(tag, reader)
+        if tag != _ACTION_RESPONSE or reader.octet() != _NORMAL or reader.octet() & 0x0F != self._invoke & 0x0F:
+            raise RemoteProtocolError("no answer to an ACTION")
+        if result := reader.octet():
+            self.answers = [Denied(result)]
+        else:
+            self.answers = [_result(reader) if reader.octet() else None]
+
+
+def _join(blocks: bytearray, block: bytes, *, last: bool) -> None:
+    blocks += block
+    if len(blocks) > MAX_ANSWER:
+        raise RemoteProtocolError(f"an answer is longer than {MAX_ANSWER} octets")
+    if not block and not last:
+        raise RemoteProtocolError("a block without data that is not the last")
 
 
 def _result(reader: Reader) -> Answer:
