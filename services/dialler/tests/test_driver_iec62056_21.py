@@ -454,6 +454,15 @@ async def test_a_period_that_was_cut_in_two_is_summed_and_marked() -> None:
     assert [r.value for r in total] == [Decimal(10), Decimal("10.75"), Decimal("12.75")]
 
 
+@pytest.mark.parametrize(("meter_type", "words"), [("EMH_LZQJ", ()), ("LG_E650_IEC", ("clock set",))])
+async def test_a_change_of_season_is_nothing_to_suspect_where_the_meter_marks_it(
+    meter_type: str, words: tuple[str, ...]
+) -> None:
+    text = "P.01(0241101003000)(00000028)(30)(1)(1.29)(kWh)\r\n(1)\r\n"
+    test = await Test(Meter(profile=fixed(text)), meter_type=meter_type, survey=days(1)).run()
+    assert [r.status for r in test.survey()["kWh Import"].readings] == [words]
+
+
 async def test_the_same_row_twice_counts_once() -> None:
     text = "P.01(0241101003000)(0000)(30)(1)(1.29)(kWh)\r\n(1)\r\n" * 2
     test = await Test(Meter(profile=fixed(text)), survey=days(1)).run()

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 
-from mts_common.messages import MeterClock, NameValue, RegisterCategory, Section
+from mts_common.messages import NameValue, RegisterCategory, Section
 from mts_dialler.drivers import elster_registers as registers
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.drivers.elster_session import ElsterSession, IdentityUnread
 from mts_dialler.drivers.elster_survey import ElsterSurvey, channel_name
 from mts_dialler.drivers.exchange import Exchange
 from mts_dialler.drivers.iec_readout import plain
+from mts_dialler.drivers.meter_clock import meter_clock
 from mts_dialler.drivers.survey import shown
 from mts_dialler.line import Line
 from mts_dialler.protocols.elster import encodings, identities
@@ -127,7 +128,7 @@ class _Reading:
         zone = self._terms.zone
         time = nearest(wall, zone, arrived) if self._daylight_saving else standard_to_utc(wall, zone)
         self._meter_now = wall
-        self._report.clock = MeterClock(meter_time=time, offset_seconds=round((time - arrived).total_seconds()))
+        self._report.clock = meter_clock(time, arrived)
 
     async def _read_daylight_saving(self) -> None:
         (flags,) = await self._session.read(identities.DAYLIGHT_SAVING, 1)

@@ -159,17 +159,19 @@ class Exchange:
 
     async def _open(self, request: Request, option: Option) -> tuple[Identification, Event]:
         """Signs on and selects."""
-        identification = await self._sign_on(request)
-        if identification.mode is not Mode.C:
-            return identification, await self._repeated(await self._event("the identification"))
-        try:
-            return identification, await self._select(Select(option, identification.baud))
-        except (MeterSilent, FrameGarbled):
-            if identification.baud == SLOWEST:
-                raise
-        await self._break_off()
-        identification = await self._sign_on(request)
-        return identification, await self._select(Select(option, SLOWEST))
+        failure: DiallerError = MeterSilent("the meter did not answer the selection")
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await self._break_off()
+            identification = await self._sign_on(request)
+            if identification.mode is not Mode.C:
+                return identification, await self._repeated(await self._event("the identification"))
+            baud = SLOWEST if attempt == 1 else identification.baud
+            try:
+                return identification, await self._select(Select(option, baud))
+            except (MeterSilent, FrameGarbled) as error:
+                failure = error
+        raise failure
 
     async def _sign_on(self, request: Request) -> Identification:
         failure: DiallerError = MeterSilent("the meter did not answer the sign-on")

@@ -123,7 +123,7 @@ class ProgrammingMode:
     async def _read_survey(self, wanted: SurveyRange) -> None:
         """A day at a time, so that what noise can cost is a day."""
         collector = SurveyCollector(wanted)
-        reader = SurveyReader(collector, self._terms.zone)
+        reader = SurveyReader(collector, self._terms.zone, self._profile.season_status)
         gaps = Gaps()
         reached, lost = wanted.start, 0
         try:

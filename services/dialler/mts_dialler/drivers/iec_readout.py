@@ -9,6 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from mts_common.messages import MeterClock, NameValue, RegisterCategory, RegisterReading
+from mts_dialler.drivers.meter_clock import meter_clock
 from mts_dialler.drivers.obis import Definition, Form, define
 from mts_dialler.drivers.survey import shown
 from mts_dialler.protocols.iec62056_21.data_sets import Code, DataSet, Value, parse_code
@@ -40,8 +41,8 @@ class Readout:
         stamp = parse_clock(self.text("0.9.1"), self.text("0.9.2")) or parse_date_time(self.text("1.0.0"))
         if stamp is None:
             return None
-        shown_time = nearest(stamp.wall, zone, moment) if stamp.season is None else stamp.to_utc(zone)
-        return MeterClock(meter_time=shown_time, offset_seconds=round((shown_time - moment).total_seconds()))
+        time = nearest(stamp.wall, zone, moment) if stamp.season is None else stamp.to_utc(zone)
+        return meter_clock(time, moment)
 
     def properties(self, identification: Identification) -> Iterator[NameValue]:
         yield NameValue(name="Identification", value=str(identification))

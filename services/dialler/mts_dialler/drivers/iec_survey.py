@@ -77,11 +77,12 @@ class SurveyReader:
     rest to it.
     """
 
-    def __init__(self, collector: SurveyCollector, zone: ZoneInfo) -> None:
+    def __init__(self, collector: SurveyCollector, zone: ZoneInfo, season_status: int | None) -> None:
         self.last_end = datetime.min.replace(tzinfo=UTC)
         self.names: list[str] = []
         self._collector = collector
         self._zone = zone
+        self._season_status = season_status
 
     def place(self, profile: Profile, earliest: datetime) -> None:
         """`earliest`: when the range asked for began; resolves a repeated hour that the meter does not tell apart."""
@@ -105,7 +106,8 @@ class SurveyReader:
         wall = block.stamp.wall
         over = (wall - wall.replace(hour=0, minute=0, second=0)) % length
         end = block.stamp.to_utc(self._zone, self.last_end)
-        status = tuple(word for bit, word in VDEW_SUSPECT.items() if block.status & bit)
+        suspect = 0 if block.status == self._season_status else block.status
+        status = tuple(word for bit, word in VDEW_SUSPECT.items() if suspect & bit)
         if over:
             status = (*status, _SHORT_PERIOD)
         for row in block.rows:

@@ -45,12 +45,14 @@ class MeterProfile:
     """How one meter type is read.
 
     `profile_command` R5 gives P.01 in one answer, R6 in blocks of `rows_per_block`; None: no programming mode is
-    used, the readout is all. `names_seconds`: whether the times of a request have seconds.
+    used, the readout is all. `names_seconds`: whether the times of a request have seconds. `season_status`: the P.01
+    status of the period that ends at a change of season, which is nothing to suspect.
     """
 
     profile_command: str | None = "R5"
     rows_per_block: int = 0
     names_seconds: bool = False
+    season_status: int | None = None
     event_log: bool = False
     list_character: str = "?"
     error_bits: Mapping[int, str] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class MeterProfile:
 
 GENERAL = MeterProfile()
 LANDIS_GYR_E650 = MeterProfile(event_log=True)
-EMH_LZQJ = MeterProfile(profile_command="R6", rows_per_block=8, names_seconds=True, event_log=True)
+EMH_LZQJ = MeterProfile(profile_command="R6", rows_per_block=8, names_seconds=True, season_status=0x28, event_log=True)
 ISKRA_MT174 = MeterProfile(
     profile_command=None,
     error_bits={0: "Firmware error", 1: "Parameter checksum error", 2: "Energy checksum error", 6: "Maintenance due"},
