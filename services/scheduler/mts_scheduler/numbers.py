@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mts_common.addresses import international
 
-_ITEM = re.compile(r"(?P<forbid>-?)(?P<number>\+?[0-9]*)(?P<any>\*?)")
+_ITEM = re.compile(r"(?P<forbid>-?)(?P<number>(?:\+?[0-9]+)?)(?P<any>\*?)")
 
 
 class FilterFault(ValueError):
