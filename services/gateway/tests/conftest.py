@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet
 
 from mts_gateway.testing import (
     Credentials,
-    FakeScheduler,
     Listener,
+    Neighbours,
     RunningGateway,
     Store,
     make_certificate,
@@ -79,9 +79,9 @@ def store(site: Site) -> Store:
 
 
 @pytest.fixture(scope="session")
-def scheduler(site: Site) -> Iterator[FakeScheduler]:
-    with FakeScheduler(site.amqp_url) as scheduler:
-        yield scheduler
+def neighbours(site: Site) -> Iterator[Neighbours]:
+    with Neighbours(site.amqp_url) as neighbours:
+        yield neighbours
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from mts_gateway.fields import MAX_ID
-from mts_gateway.testing import Credentials, FakeScheduler, RunningGateway, Store
+from mts_gateway.testing import Credentials, Neighbours, RunningGateway, Store
 
 LEAST = {"meterType": "ELSTERA1700", "remoteAddress": "07777000000"}
 
-pytestmark = pytest.mark.usefixtures("scheduler")
+pytestmark = pytest.mark.usefixtures("neighbours")
 
 
 def request(api: httpx.Client) -> int:
@@ -60,9 +60,9 @@ def test_repeating_a_cancel_is_200(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("state", ["running", "done"])
-def test_a_running_or_finished_test_is_left_as_it_is(api: httpx.Client, scheduler: FakeScheduler, state: str) -> None:
+def test_a_running_or_finished_test_is_left_as_it_is(api: httpx.Client, neighbours: Neighbours, state: str) -> None:
     test_id = request(api)
-    getattr(scheduler, state).add(test_id)
+    getattr(neighbours, state).add(test_id)
     assert cancel(api, test_id).json() == {"testId": test_id}
     assert api.get("/MTS/test-status", params={"testId": test_id}).status_code == 200
 
@@ -75,7 +75,7 @@ def test_a_numeric_string_is_taken_and_the_id_comes_back_as_an_integer(api: http
 
 
 def test_an_unknown_and_a_foreign_id_are_refused_alike(
-    api: httpx.Client, gateway: RunningGateway, store: Store, scheduler: FakeScheduler
+    api: httpx.Client, gateway: RunningGateway, store: Store, neighbours: Neighbours
 ) -> None:
     with gateway.http(store.new_client().token) as other:
         foreign, (foreign_batch, _) = request(other), request_batch(other, 1)
@@ -85,7 +85,7 @@ def test_an_unknown_and_a_foreign_id_are_refused_alike(
             answer = api.request("DELETE", "/MTS/batch-cancel", json={"batchId": wanted})
             assert (answer.status_code, answer.json()) == (400, {"details": [f"batchId {wanted} is not known"]})
         assert other.get("/MTS/test-status", params={"testId": foreign}).status_code == 200
-    assert foreign not in [test_id for question in scheduler.asked for test_id in question.test_ids]
+    assert foreign not in [test_id for question in neighbours.asked for test_id in question.test_ids]
 
 
 @pytest.mark.parametrize("body", [{}, {"testId": None}, {"testId": 1.5}, {"testId": -1}, {"testId": True}, [], 5])
@@ -109,10 +109,10 @@ def test_no_answer_from_the_scheduler_is_503_and_can_be_repeated(
     assert cancel_batch(api, batch_id) == 2
 
 
-def test_a_batch_loses_its_pending_tests_and_stays_known(api: httpx.Client, scheduler: FakeScheduler) -> None:
+def test_a_batch_loses_its_pending_tests_and_stays_known(api: httpx.Client, neighbours: Neighbours) -> None:
     batch_id, (first, running, done, last) = request_batch(api, 4)
-    scheduler.running.add(running)
-    scheduler.done.add(done)
+    neighbours.running.add(running)
+    neighbours.done.add(done)
     assert cancel_batch(api, batch_id) == 2
     found = batch_status(api, batch_id)
     assert (found["totalCount"], [each["testId"] for each in found["status"]]) == (2, [running, done])
@@ -122,10 +122,10 @@ def test_a_batch_loses_its_pending_tests_and_stays_known(api: httpx.Client, sche
     assert cancel_batch(api, batch_id) == 0
 
 
-def test_completed_tests_are_deleted_and_counted_on_demand(api: httpx.Client, scheduler: FakeScheduler) -> None:
+def test_completed_tests_are_deleted_and_counted_on_demand(api: httpx.Client, neighbours: Neighbours) -> None:
     batch_id, (pending, running, done) = request_batch(api, 3)
-    scheduler.running.add(running)
-    scheduler.done.add(done)
+    neighbours.running.add(running)
+    neighbours.done.add(done)
     assert cancel_batch(api, batch_id, deleteCompleted=True) == 2
     assert [each["testId"] for each in batch_status(api, batch_id)["status"]] == [running]
     answer = api.get("/MTS/test-status", params={"testId": done})

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mts_gateway.testing import Credentials, FakeScheduler, RunningGateway, Store
+from mts_gateway.testing import Credentials, Neighbours, RunningGateway, Store
 
 NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
 TESTS: Sequence[dict[str, Any]] = (
@@ -181,7 +181,7 @@ def test_a_test_of_a_batch_is_found_with_its_batch(api: httpx.Client, store: Sto
 
 
 def test_a_cancelled_test_is_not_found_even_if_results_still_shows_it(
-    api: httpx.Client, ids: list[int], scheduler: FakeScheduler
+    api: httpx.Client, ids: list[int], neighbours: Neighbours
 ) -> None:
     assert api.request("DELETE", "/MTS/test-cancel", json={"testId": ids[2]}).status_code == 200
     found = search(api)

@@ -23,14 +23,22 @@ from cryptography.x509.oid import NameOID
 
 from mts_common.broker import Broker
 from mts_common.database import Statements, from_json, migrate, open_pool, to_json
-from mts_common.messages import CancelReply, CancelTests, TestRequested
-from mts_common.topology import CANCELS, RESULTS_REQUESTS, SCHEDULER_REQUESTS, EventQueue
+from mts_common.messages import CancelReply, CancelTests, SettleRequests, SettleRequestsReply, TestRequested
+from mts_common.topology import (
+    CANCELS,
+    RESULTS_REQUESTS,
+    RESULTS_SETTLES,
+    SCHEDULER_REQUESTS,
+    SCHEDULER_SETTLES,
+    EventQueue,
+)
 from mts_gateway import openapi, runtime
 from mts_gateway.clients import Clients, NewToken
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.testing.contract import Contract
 
 START_SECONDS = 20.0
+END_SECONDS = 40.0
 
 
 class Roles(Protocol):
@@ -52,7 +60,7 @@ class Background:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._begun = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self.fault: BaseException | None = None
 
     def __enter__(self) -> Self:
@@ -64,7 +72,9 @@ class Background:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._thread.join(START_SECONDS)
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive():
+            raise TimeoutError(f"{type(self).__name__} did not end")
         if self.fault is not None:
             raise self.fault
 
@@ -217,23 +227,36 @@ class Listener(Background):
             self._news.notify_all()
 
 
-class FakeScheduler(Background):
-    """Answers cancels as the scheduler does: `held` tests are cancelled, `done` ones deleted on demand."""
+class Neighbours(Background):
+    """Answers as scheduler and results do.
+
+    A test is held until it is put among `running` or `done`; it has reached a service unless it is among those lost.
+    """
 
     def __init__(self, amqp_url: str) -> None:
         super().__init__(self._serve)
         self._amqp_url = amqp_url
         self.running: set[int] = set()
         self.done: set[int] = set()
+        self.lost_by_scheduler: set[int] = set()
+        self.lost_by_results: set[int] = set()
         self.asked: list[CancelTests] = []
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        async with Broker(self._amqp_url, "fake scheduler") as broker, asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(broker.serve(CANCELS, self._answer), name="serve")
+        async with Broker(self._amqp_url, "neighbours") as broker, asyncio.TaskGroup() as tasks:
+            serving = [
+                tasks.create_task(broker.serve(queue, answer), name=queue.name)
+                for queue, answer in (
+                    (CANCELS, self._cancel),
+                    (SCHEDULER_SETTLES, partial(self._settle, self.lost_by_scheduler)),
+                    (RESULTS_SETTLES, partial(self._settle, self.lost_by_results)),
+                )
+            ]
             await stop.wait()
-            serving.cancel()
+            for task in serving:
+                task.cancel()
 
-    async def _answer(self, questions: list[CancelTests]) -> list[CancelReply]:
+    async def _cancel(self, questions: list[CancelTests]) -> list[CancelReply]:
         self.asked += questions
         return [self._judge(question) for question in questions]
 
@@ -241,6 +264,12 @@ class FakeScheduler(Background):
         held = [test_id for test_id in question.test_ids if test_id not in self.running | self.done]
         done = [test_id for test_id in question.test_ids if test_id in self.done and question.delete_completed]
         return CancelReply(cancelled=tuple(held), deleted=tuple(done))
+
+    async def _settle(self, lost: set[int], questions: list[SettleRequests]) -> list[SettleRequestsReply]:
+        return [
+            SettleRequestsReply(known=tuple(test_id for test_id in question.test_ids if test_id not in lost))
+            for question in questions
+        ]
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:
