@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mts_common.messages import RegisterCategory, Section, SectionState, SurveyChannel
+from mts_common.messages import FailureKind, RegisterCategory, Section, SectionState, SurveyChannel
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.registry import DRIVERS
 from mts_dialler.drivers.testing import AnsweringChannel, Reply
@@ -394,6 +394,7 @@ async def test_without_a_password_a_survey_fails_and_says_why() -> None:
     assert test.error is None
     assert test.states[Section.SURVEY] is SectionState.FAILED
     assert "ERR5 (locked, or the access has expired)" in (test.sections[Section.SURVEY].error or "")
+    assert test.report.failure is FailureKind.CONFIGURATION
 
 
 async def test_a_meter_without_security_shows_all_without_a_password() -> None:
@@ -476,6 +477,18 @@ async def test_the_days_asked_for_count_back_from_the_meters_today() -> None:
     assert len(test.survey()["kWh Import"].readings) == 48
 
 
+async def test_a_day_that_may_end_during_the_call_counts_as_over() -> None:
+    meter = Meter(
+        values=identities(datetime(2024, 11, 5, 23, 57)), profile=half_hours(datetime(2024, 11, 1), 5, UTC_ZONE)
+    )
+    test = Test(meter, survey=SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), datetime(2024, 11, 5, 20, tzinfo=UTC)))
+    test.clock = ManualClock(datetime(2024, 11, 5, 23, 57, tzinfo=UTC))
+    test.line = Line(test.channel, clock=test.clock)
+    await test.run()
+    assert all_read(test)
+    assert "W1 551001(0200)" in meter.asked
+
+
 async def test_reading_stops_behind_the_wanted_range() -> None:
     meter = Meter(profile=half_hours(datetime(2024, 10, 1), 30, UTC_ZONE))
     wanted = SurveyRange(datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC))
@@ -535,6 +548,32 @@ async def test_an_unknown_marker_ends_the_survey_and_names_what_is_missing() -> 
         "unknown marker F3 in the load profile: not read: 2024-11-05T01:30:00Z to 2024-11-05T12:00:30Z"
     )
     assert len(test.survey()["kWh Import"].readings) == 3
+
+
+async def test_a_profile_that_fills_its_last_packet_may_have_no_packet_after_it() -> None:
+    inner = Meter(profile=[(datetime(2024, 11, 5), day(datetime(2024, 11, 5), 0x0081) + record(5) * 14)])
+
+    def refuses(message: bytes) -> list[Reply]:
+        return [framed(b"\x02(ERR3)\x03")] if message[4:10] == b"550002" else inner(message)
+
+    test = await Test(refuses, survey=SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), NOW)).run()
+    assert all_read(test)
+    assert len(test.survey()["kWh Import"].readings) == 14
+
+
+async def test_a_profile_that_breaks_off_in_a_record_is_partial() -> None:
+    inner = Meter(profile=[(datetime(2024, 11, 5), day(datetime(2024, 11, 5), 0x0083) + record(5, 6) * 20)])
+
+    def refuses(message: bytes) -> list[Reply]:
+        return [framed(b"\x02(ERR3)\x03")] if message[4:7] == b"550" and message[7:10] > b"002" else inner(message)
+
+    wanted = SurveyRange(datetime(2024, 11, 5, tzinfo=UTC), NOW)
+    inner.values["551"] = b""
+    test = await Test(refuses, survey=wanted).run()
+    assert test.states[Section.SURVEY] is SectionState.PARTIAL
+    assert "identity 550: ERR3 (wrong packet number): not read: 2024-11-05T08:00:00Z" in str(
+        test.sections[Section.SURVEY].error
+    )
 
 
 async def test_an_unreadable_value_is_left_out_and_named() -> None:

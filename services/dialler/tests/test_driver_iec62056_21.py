@@ -19,7 +19,15 @@ from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.iec62056_21 import Iec6205621Driver
 from mts_dialler.drivers.registry import DRIVERS
 from mts_dialler.drivers.testing import AnsweringChannel, Reply
-from mts_dialler.errors import BadCredentials, CallTooLong, DiallerError, FrameGarbled, LineDropped, MeterSilent
+from mts_dialler.errors import (
+    BadCredentials,
+    CallTooLong,
+    DiallerError,
+    FrameGarbled,
+    LineDropped,
+    MeterRefused,
+    MeterSilent,
+)
 from mts_dialler.line import Line
 from mts_dialler.protocols.iec62056_21.framing import block_check
 from mts_dialler.testing import ManualClock
@@ -217,7 +225,7 @@ async def test_without_a_survey_the_header_over_the_newest_rows_names_the_channe
     meter = Meter()
     test = await Test(meter).run()
     assert all_read(test)
-    assert meter.commands == ["R5 P.98(02410051200;)", "R5 P.01(02411051000;02411051200)", "B0 "]
+    assert meter.commands == ["R5 P.01(02411051000;02411051200)", "R5 P.98(02410051200;)", "B0 "]
     assert test.report.profile_configuration == ["kWh Import", "kvarh Q1"]
 
 
@@ -514,6 +522,7 @@ async def test_a_long_survey_is_given_up_when_two_days_in_a_row_cannot_be_read()
 
     meter = Meter(spoil=spoils)
     test = await Test(meter, survey=days(30, datetime(2024, 10, 1, tzinfo=UTC))).run()
+    assert test.error is None
     assert test.states[Section.SURVEY] is SectionState.FAILED
     assert "2024-10-01T00:00:00Z to 2024-10-31T00:00:00Z" in (test.sections[Section.SURVEY].error or "")
     assert sum("P.01" in command for command in meter.commands) <= 3
@@ -528,6 +537,72 @@ async def test_a_line_that_drops_in_the_survey_leaves_what_was_read() -> None:
     assert test.states[Section.SURVEY] is SectionState.PARTIAL
     assert "2024-11-03T00:00:00Z to 2024-11-05T00:00:00Z" in (test.sections[Section.SURVEY].error or "")
     assert len(test.survey()["kWh Import"].readings) == 96
+
+
+async def test_a_meter_that_signs_off_in_the_survey_ends_the_test_with_what_was_read() -> None:
+    def signs_off(reply: bytes, _: int) -> list[Reply]:
+        return [framed(b"\x01B0\x03")] if b"P.01(0241102" in reply else [reply]
+
+    test = await Test(Meter(spoil=signs_off), survey=days(3)).run()
+    assert isinstance(test.error, MeterRefused)
+    assert test.states[Section.SURVEY] is SectionState.PARTIAL
+    assert len(test.survey()["kWh Import"].readings) == 48
+
+
+async def test_twenty_minutes_are_rounded_to_the_ninth_decimal() -> None:
+    text = "P.01(0241101002000)(0000)(20)(1)(1.5)(kW)\r\n(1.0)\r\n(3.0)\r\n"
+    test = await Test(Meter(profile=fixed(text)), survey=days(1)).run()
+    assert [str(r.value) for r in test.survey()["kWh Import"].readings] == ["0.333333333", "1.0"]
+
+
+async def test_a_refused_profile_configuration_is_told() -> None:
+    test = await Test(Meter(profile=fixed("(ER0001)"))).run()
+    assert test.error is None
+    assert test.sections[Section.PROFILE_CONFIGURATION].error == "ER0001 (unknown command)"
+
+
+# --- the event log
+
+
+@pytest.mark.parametrize(
+    ("log", "error"),
+    [
+        ("P.98(ER0001)", "event log: ER0001 (unknown command)"),
+        ("P.98(ERROR)", None),
+    ],
+)
+async def test_a_log_that_is_refused_is_partial_and_one_that_is_empty_is_not(log: str, error: str | None) -> None:
+    test = await Test(Meter(log=log)).run()
+    assert test.error is None
+    assert test.sections[Section.STATUS_EVENTS].error == error
+
+
+@pytest.mark.parametrize("reply", [[], [b"\x15"], [b"\x02P.98(024110108"]])
+async def test_a_log_that_cannot_be_read_costs_nothing_else(reply: list[Reply]) -> None:
+    inner = Meter()
+
+    def no_log(message: bytes) -> list[Reply]:
+        return reply if b"P.98" in message else inner(message)
+
+    test = await Test(no_log, survey=days(1)).run()
+    assert test.error is None
+    states = test.states
+    assert states.pop(Section.STATUS_EVENTS) is SectionState.PARTIAL
+    assert set(states.values()) == {SectionState.READ}
+
+
+async def test_events_without_a_status_are_told_by_their_values_in_order_of_time() -> None:
+    log = (
+        "P.98(0241104234904)(00)()(2)(0-0:C.11.0)()(0-0:C.11.10)()(4)(0)\r\n"
+        "P.98(0241104234849)(00)()(1)(0-0:C.11.0)()(5)\r\n"
+        "P.98(0241103000000)(8000)()(0)\r\n"
+    )
+    test = await Test(Meter(log=log)).run()
+    assert test.report.status_events == [
+        "Status 8000 at 2024-11-03T00:00:00Z",
+        "Event 0-0:C.11.0 5 at 2024-11-04T23:48:49Z",
+        "Event 0-0:C.11.0 4, 0-0:C.11.10 0 at 2024-11-04T23:49:04Z",
+    ]
 
 
 # --- passwords
@@ -654,6 +729,16 @@ async def test_a_meter_that_switches_its_speed_away_is_asked_to_stay() -> None:
     test = await Test(switches, meter_type="IEC62056_21").run()
     assert all_read(test)
     assert b"\x06000\r\n" in test.channel.sent
+
+
+async def test_a_meter_that_sends_its_list_in_place_of_programming_mode_has_none() -> None:
+    inner = Meter()
+
+    def lists(message: bytes) -> list[Reply]:
+        return [data_message(READOUT)] if message == b"\x06051\r\n" else inner(message)
+
+    test = await Test(lists, survey=days(1)).run()
+    assert test.sections[Section.SURVEY].error == "the meter has no programming mode"
 
 
 async def test_a_meter_without_programming_mode_still_gives_its_list() -> None:

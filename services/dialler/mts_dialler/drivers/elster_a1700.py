@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
-from mts_common.messages import NameValue, RegisterCategory, Section
+from mts_common.messages import FailureKind, NameValue, RegisterCategory, Section
 from mts_dialler.drivers import elster_registers as registers
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.drivers.elster_session import ElsterSession, IdentityUnread
@@ -24,6 +25,7 @@ from mts_dialler.protocols.parity import CharacterFormat
 from mts_dialler.protocols.wall_clock import candidates, nearest, standard_to_utc
 
 ADDRESS_DIGITS = 3
+DAY_END = timedelta(minutes=5)  # so long before midnight tomorrow counts as today: days are counted back from it
 READY = 0x80
 READY_SECONDS = 60.0
 READY_POLLS = 200
@@ -57,6 +59,10 @@ class ElsterA1700Driver:
             await exchange.sign_off()
 
 
+def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
 def _address(outstation: str) -> str:
     return outstation.lstrip("0").rjust(ADDRESS_DIGITS, "0") if outstation else ""
 
@@ -70,7 +76,7 @@ class _Reading:
         self._terms = terms
         self._report = report
         self._daylight_saving = True
-        self._meter_now: datetime | None = None  # wall clock (naive)
+        self._clock_error = timedelta()  # the meter's wall clock in its zone, minus the true one
 
     async def read(self, identification: Identification) -> None:
         await self._section(Section.SERIAL_NUMBER, self._serial_number)
@@ -92,21 +98,21 @@ class _Reading:
 
     async def _section(self, section: Section, *pieces: Callable[[], Awaitable[None]]) -> None:
         """Reads each piece. One that this meter has not got is no failure, one that it will not show is."""
-        failures: list[str] = []
+        failures: list[tuple[str, FailureKind]] = []
         for piece in pieces:
             try:
                 await piece()
             except IdentityUnread as unread:
                 self._session.exchange.line.note(str(unread))
                 if unread.why != identities.UNKNOWN_IDENTITY or len(pieces) == 1:
-                    failures.append(str(unread))
+                    failures.append((str(unread), unread.kind))
             except RemoteProtocolError as error:
-                failures.append(str(error))
+                failures.append((str(error), FailureKind.GARBLED))
         if not failures:
             self._report.read(section)
         elif self._session.authenticated or section is Section.SERIAL_NUMBER:
             verdict = self._report.failed if len(failures) == len(pieces) else self._report.partial
-            verdict(section, failures[0])
+            verdict(section, *failures[0])
         elif section in _OPEN:
             self._report.read(section)
 
@@ -127,7 +133,7 @@ class _Reading:
         wall = encodings.clock(data)
         zone = self._terms.zone
         time = nearest(wall, zone, arrived) if self._daylight_saving else standard_to_utc(wall, zone)
-        self._meter_now = wall
+        self._clock_error = wall - _wall(arrived, zone)
         self._report.clock = meter_clock(time, arrived)
 
     async def _read_daylight_saving(self) -> None:
@@ -234,7 +240,8 @@ class _Reading:
         survey = self._terms.survey
         if survey is None:
             return
-        today = (self._meter_now or self._session.exchange.line.now().astimezone(self._terms.zone)).date()
+        now = _wall(self._session.exchange.line.now(), self._terms.zone)
+        today = (now + self._clock_error + DAY_END).date()
         try:
             await ElsterSurvey(self._session, survey, self._terms.zone).read(today, self._report)
         except IdentityUnread as refusal:

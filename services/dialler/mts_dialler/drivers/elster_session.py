@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mts_common.messages import FailureKind
 from mts_dialler.drivers.exchange import ATTEMPTS, Exchange
 from mts_dialler.errors import FrameGarbled, MeterRefused, NotConfigured
 from mts_dialler.protocols.elster.identities import LOCKED, Model, model, parse_packet, read_packets, write
@@ -25,6 +26,11 @@ class IdentityUnread(MeterRefused):
     def __init__(self, identity: str, why: str) -> None:
         super().__init__(f"identity {identity}: {explain('GEC', why)}")
         self.why = why
+
+    @property
+    def kind(self) -> FailureKind:
+        """What the access given does not open, another attempt with the same does not open either."""
+        return FailureKind.CONFIGURATION if self.why == LOCKED else self.failure
 
 
 class ElsterSession:

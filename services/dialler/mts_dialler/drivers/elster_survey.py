@@ -49,7 +49,8 @@ class ElsterSurvey:
         except RemoteProtocolError as error:
             self._gaps.add(self._reached, self._wanted.end, str(error), FailureKind.GARBLED)
         except DiallerError as error:
-            self._gaps.add(self._reached, self._wanted.end, str(error), error.failure)
+            failure = error.kind if isinstance(error, IdentityUnread) else error.failure
+            self._gaps.add(self._reached, self._wanted.end, str(error), failure)
             raise
         finally:
             self._collector.give(report)

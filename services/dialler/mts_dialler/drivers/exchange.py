@@ -58,8 +58,8 @@ class Exchange:
 
     @property
     def signed_on(self) -> bool:
-        """The meter is in programming mode and takes commands."""
-        return self._connection.state is State.PROGRAMMING
+        """The meter is in a session, as far as it has told."""
+        return self._connection.state is not State.SIGNED_OFF
 
     def watch(self, text: bytes) -> None:
         """From now on note when `text` is first received."""

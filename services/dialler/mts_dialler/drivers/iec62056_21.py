@@ -26,7 +26,7 @@ class Iec6205621Driver:
         wanted = set(_FROM_READOUT)
         if self._programming(terms):
             wanted.add(Section.PROFILE_CONFIGURATION)
-        if terms.survey:
+        if terms.survey and self._profile.profile_command:
             wanted.add(Section.SURVEY)
         return frozenset(wanted)
 

@@ -11,7 +11,7 @@ from mts_dialler.drivers.exchange import Exchange
 from mts_dialler.drivers.iec_survey import SurveyReader, columns
 from mts_dialler.drivers.iec_types import NOTHING_STORED, VDEW_EVENTS, MeterProfile
 from mts_dialler.drivers.survey import Gaps, SurveyCollector, shown
-from mts_dialler.errors import DiallerError, FrameGarbled, MeterRefused
+from mts_dialler.errors import DiallerError, FrameGarbled, MeterRefused, MeterSilent
 from mts_dialler.protocols.iec62056_21.data_sets import refusal
 from mts_dialler.protocols.iec62056_21.error_texts import explain
 from mts_dialler.protocols.iec62056_21.event_log import LogEntry, parse_event_log
@@ -45,12 +45,12 @@ class ProgrammingMode:
         if self._terms.password:
             self._exchange.line.hide(self._terms.password.encode("ascii", "replace"))
             await self._exchange.give_password(Password("P1", self._terms.password))
-        if self._profile.event_log:
-            await self._read_event_log()
         if self._terms.survey is not None:
             await self._read_survey(self._terms.survey)
         if not self._report.profile_configuration:
             await self._read_configuration()
+        if self._profile.event_log:
+            await self._read_event_log()
 
     def _fail_all(self, error: DiallerError) -> None:
         if self._profile.event_log:
@@ -70,10 +70,11 @@ class ProgrammingMode:
     # --- the log
 
     async def _read_event_log(self) -> None:
+        """Comes last: a meter that knows no log may simply not answer."""
         start = self._named(self._meter_now() - self._profile.event_log_age)
         try:
             text, whole = await self._exchange.ask_text(Command("R5", f"P.98({start};)"))
-        except (MeterRefused, FrameGarbled) as error:
+        except (MeterRefused, MeterSilent, FrameGarbled) as error:
             self._report.partial(Section.STATUS_EVENTS, f"event log: {error}", error.failure)
             return
         entries = sorted(parse_event_log(text), key=self._when)[-MAX_EVENTS:]

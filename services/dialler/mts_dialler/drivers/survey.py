@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 
 from mts_common.messages import FailureKind, Section, SurveyReading
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange
@@ -14,9 +14,10 @@ _ENDLESS = Decimal("1E-9")  # to which a third of a kWh is rounded
 
 def energy(power: Decimal, minutes: int) -> Decimal:
     """kW held for `minutes`, as kWh. Exact, unless its decimals have no end: then rounded to the ninth."""
-    product = power * minutes
-    quotient = product / 60
-    return quotient if quotient * 60 == product else quotient.quantize(_ENDLESS)
+    with localcontext() as context:
+        context.clear_flags()
+        quotient = power * minutes / 60
+        return quotient.quantize(_ENDLESS) if context.flags[Inexact] else quotient
 
 
 def shown(moment: datetime) -> str:
