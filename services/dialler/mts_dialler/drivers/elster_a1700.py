@@ -232,7 +232,7 @@ class _Reading:
             if line.monotonic() >= end:
                 break
             await self._session.exchange.settle()
-        raise IdentityUnread(identities.INSTANTANEOUS_REQUEST, "the values were not ready in time")
+        raise IdentityUnread.of(identities.INSTANTANEOUS_REQUEST, "the values were not ready in time")
 
     # --- survey
 

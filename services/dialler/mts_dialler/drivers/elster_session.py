@@ -23,9 +23,13 @@ from mts_dialler.protocols.iec62056_21.messages import (
 class IdentityUnread(MeterRefused):
     """One identity could not be read or written; the session goes on. `why`: the meter's error, e.g. ERR5, or ours."""
 
-    def __init__(self, identity: str, why: str) -> None:
-        super().__init__(f"identity {identity}: {explain('GEC', why)}")
+    def __init__(self, text: str, why: str = "") -> None:
+        super().__init__(text)
         self.why = why
+
+    @classmethod
+    def of(cls, identity: str, why: str) -> IdentityUnread:
+        return cls(f"identity {identity}: {explain('GEC', why)}", why)
 
     @property
     def kind(self) -> FailureKind:
@@ -77,7 +81,7 @@ class ElsterSession:
             except RemoteProtocolError as error:
                 failure = str(error)
             await self.exchange.settle()
-        raise IdentityUnread(command.data[:3], failure)
+        raise IdentityUnread.of(command.data[:3], failure)
 
     async def write(self, identity: str, data: bytes) -> None:
         """Raises `IdentityUnread`."""
@@ -93,7 +97,7 @@ class ElsterSession:
             await self.exchange.give_password(Password("P2", self._answer))
             event = await self.exchange.ask(command)
         if isinstance(event, ErrorMessage):
-            raise IdentityUnread(command.data[:3], event.text)
+            raise IdentityUnread.of(command.data[:3], event.text)
         return event
 
     async def _authenticate(self, seed: str) -> None:
