@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from mts_common import database, topology
 from mts_common.broker import Broker
-from mts_common.messages import SettleRequests, SettleRequestsReply, TestCancelled
+from mts_common.messages import SettleRequests, SettleRequestsReply, TestCancelled, encode
 
 SECONDS = 3.0
 WRITERS = 10
@@ -35,16 +35,16 @@ async def inserts(url: str) -> float:
 
 
 async def publishes(url: str) -> float:
-    """Messages published and confirmed in a second, fifty under way at a time, into a quorum queue."""
+    """Messages published and confirmed in a second, fifty under way at a time, into a quorum queue nobody reads."""
     async with Broker(url, "bench") as broker:
         await broker.check()
         end = time.monotonic() + SECONDS
-        item = TestCancelled(test_id=1, cancelled_at=datetime.now(UTC))
+        body = encode([TestCancelled(test_id=1, cancelled_at=datetime.now(UTC))])
 
         async def publish() -> int:
             count = 0
             while time.monotonic() < end:
-                await broker.publisher.publish([item])
+                await broker.publisher.dead_letter("bench", body, {})
                 count += 1
             return count
 
@@ -54,20 +54,19 @@ async def publishes(url: str) -> float:
 
 async def requests(url: str) -> float:
     """Questions asked and answered in a second, a hundred under way at a time."""
+    queue = topology.RequestQueue("bench.requests", SettleRequests)
 
     async def answer(items: list[SettleRequests]) -> list[SettleRequestsReply]:
         return [SettleRequestsReply(known=item.test_ids) for item in items]
 
     async with Broker(url, "bench") as broker:
-        serving = asyncio.create_task(broker.serve(topology.SCHEDULER_SETTLES, answer), name="serve")
+        serving = asyncio.create_task(broker.serve(queue, answer), name="serve")
         end = time.monotonic() + SECONDS
 
         async def ask() -> int:
             count = 0
             while time.monotonic() < end:
-                await broker.requester.ask(
-                    topology.SCHEDULER_SETTLES, SettleRequests(test_ids=(1,)), SettleRequestsReply, 10
-                )
+                await broker.requester.ask(queue, SettleRequests(test_ids=(1,)), SettleRequestsReply, 10)
                 count += 1
             return count
 
