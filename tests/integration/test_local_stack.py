@@ -113,7 +113,7 @@ def test_up_describes_itself_and_ctrl_c_leaves_nothing(shell: Shell) -> None:
     up.send_signal(signal.SIGINT)
     output, _ = up.communicate(timeout=END_SECONDS)
     assert up.returncode == 0
-    assert "curl --cacert" in output
+    assert "curl -sS --cacert" in output
     assert all_gone(processes)
     assert not shell.stack_file.exists()
 

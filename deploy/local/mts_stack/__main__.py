@@ -54,7 +54,7 @@ def _greeting(description: Description, directory: Path) -> str:
     wanted = ("meterType", "remoteAddress", "outstationAddress", "serialNumber", "password")
     body = json.dumps({"immediate": True, "surveyDays": 1, **{name: meter[name] for name in wanted if meter[name]}})
     ca = directory / "tls" / "ca.pem"
-    call = f"curl --cacert {shlex.quote(str(ca))} -H 'Authorization: Bearer {description.token}'"
+    call = f"curl -sS --cacert {shlex.quote(str(ca))} -H 'Authorization: Bearer {description.token}'"
     return f"""\
 MTS is ready. Ctrl-C, or make down in another shell, ends it.
 

@@ -112,16 +112,19 @@ class Services:
 
     def run_command(self, name: str, *arguments: str) -> str:
         """Run a command of a service's own command line; its standard output. Raises `StackFault`."""
-        finished = subprocess.run(
-            [sys.executable, "-m", f"mts_{name}", *arguments],
-            env=self.environment(name),
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        command = f"python -m mts_{name} {' '.join(arguments)}"
+        try:
+            finished = subprocess.run(
+                [sys.executable, "-m", f"mts_{name}", *arguments],
+                env=self.environment(name),
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise StackFault(f"{command} took longer than {COMMAND_SECONDS:.0f} s") from late
         if finished.returncode:
-            command = f"python -m mts_{name} {' '.join(arguments)}"
             raise StackFault(f"{command} ended with code {finished.returncode}:\n{finished.stdout}{finished.stderr}")
         return finished.stdout
 
