@@ -104,10 +104,8 @@ def event_queue_arguments() -> FieldTable:
 
 
 async def messages_ready(channel: AbstractChannel, queue: topology.EventQueue) -> int:
-    """How many messages wait in `queue` for a consumer."""
-    declared = await channel.declare_queue(
-        queue.name, durable=True, arguments=event_queue_arguments(), timeout=DECLARE_SECONDS
-    )
+    """How many messages wait in `queue` for a consumer. Raises one of `BROKER_AWAY`, also if there is no such queue."""
+    declared = await channel.declare_queue(queue.name, passive=True, timeout=DECLARE_SECONDS)
     return declared.declaration_result.message_count or 0
 
 

@@ -42,7 +42,7 @@ class Broker:
         await serve(self._asking, queue, server)
 
     async def backlog(self, queue: EventQueue) -> int:
-        """How many messages wait in `queue` for a consumer. Raises `publisher.BrokerUnreachable`."""
+        """How many messages wait in `queue` for a consumer. Raises `BrokerUnreachable`, also if there is no queue."""
         try:
             channel = await self._publishing.channel(confirms=False)
             async with asyncio.timeout(DECLARE_SECONDS), channel:

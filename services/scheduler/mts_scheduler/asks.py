@@ -34,9 +34,8 @@ class Asks:
     is under way. If a claim fails, its ask gets no answer: the dialler asks again by the same nonce.
     """
 
-    def __init__(self, claim: Claim, welcome: Callable[[CallWant], Awaitable[None]]) -> None:
+    def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._welcome = welcome
         self._parked: dict[tuple[Transport, str], deque[_Ask]] = {}
         self._bell = asyncio.Event()
 
@@ -46,8 +45,6 @@ class Asks:
 
     async def serve(self, wants: list[CallWant]) -> list[CallGrant]:
         """A grant for each ask, in order; as soon as one has calls, the others of the same message wait no longer."""
-        for want in wants:
-            await self._welcome(want)
         asks = [self._park(want) for want in wants]
         answers = [ask.answer for ask in asks]
         self.wake()

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from mts_common import database, telemetry
-from mts_common.database import Pool
+from mts_common.database import Connection, Pool
 from mts_common.messages import CallGrant, CallWant, GrantedCall, GrantedTest, RunWindow, Transport
 from mts_scheduler.lifecycle import Lane
 from mts_scheduler.numbers import Admission, FilterFault, admission
@@ -33,13 +33,6 @@ class Grants:
     pool: Pool
     settings: SchedulerSettings
 
-    async def welcome(self, want: CallWant) -> None:
-        """An ask is a sign of life: give a lease to a dialler that has none."""
-        async with database.transaction(self.pool) as connection:
-            await connection.execute(
-                SQL["welcome"], want.dialler, want.transport, want.free_lines, self.settings.lease_seconds
-            )
-
     async def claim(self, want: CallWant) -> CallGrant | None:
         """Calls for the dialler; None if there are none now.
 
@@ -52,26 +45,29 @@ class Grants:
             return None
         async with database.transaction(self.pool) as connection:
             await connection.execute(SQL["begin_claim"], want.nonce)
-            rows = await connection.fetch(SQL["granted_before"], want.nonce)
-            granted_before = bool(rows)
-            if not granted_before:
-                openings = self._openings(await connection.fetch(SQL["window_sets"]))
-                rows = await connection.fetch(
-                    SQL["claim_calls"],
-                    want.dialler,
-                    want.nonce,
-                    want.transport,
-                    min(want.free_lines, CALLS_IN_GRANT),
-                    openings,
-                    admitted.allowed,
-                    admitted.forbidden,
-                    TESTS_IN_CALL,
-                )
+            await connection.execute(
+                SQL["welcome"], want.dialler, want.transport, want.free_lines, self.settings.lease_seconds
+            )
+            granted_before = await connection.fetch(SQL["granted_before"], want.nonce)
+            rows = granted_before or await self._claim_calls(connection, want, admitted)
         if not rows:
             return None
         if not granted_before:
             _trace(rows)
         return CallGrant(nonce=want.nonce, calls=_calls(rows))
+
+    async def _claim_calls(self, connection: Connection, want: CallWant, admitted: Admission) -> list[asyncpg.Record]:
+        return await connection.fetch(
+            SQL["claim_calls"],
+            want.dialler,
+            want.nonce,
+            want.transport,
+            min(want.free_lines, CALLS_IN_GRANT),
+            self._openings(await connection.fetch(SQL["window_sets"])),
+            admitted.allowed,
+            admitted.forbidden,
+            TESTS_IN_CALL,
+        )
 
     def _admission(self, want: CallWant) -> Admission:
         if want.transport is Transport.TCP:

@@ -54,8 +54,7 @@ async def serve(settings: SchedulerSettings, stop: asyncio.Event) -> None:
 
 async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, stop: asyncio.Event) -> None:
     relay = Relay(pool, OUTBOX, broker.publisher)
-    grants = Grants(pool, settings)
-    asks = Asks(grants.claim, grants.welcome)
+    asks = Asks(Grants(pool, settings).claim)
 
     def changed() -> None:
         relay.wake()

@@ -134,7 +134,6 @@ class Bench:
         return grant.calls if grant else ()
 
     async def ask_by(self, want: CallWant) -> CallGrant | None:
-        await self.grants.welcome(want)
         return await self.grants.claim(want)
 
     async def ask_one(self, **changes: Any) -> GrantedCall:

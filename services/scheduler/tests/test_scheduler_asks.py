@@ -21,9 +21,6 @@ class Work:
         self.fault: Exception | None = None
         self.granted: dict[UUID, CallGrant] = {}
 
-    async def welcome(self, want: CallWant) -> None:
-        pass
-
     async def claim(self, want: CallWant) -> CallGrant | None:
         self.asked.append(want.nonce)
         if self.fault is not None:
@@ -48,7 +45,7 @@ def work() -> Work:
 
 @pytest.fixture
 async def asks(work: Work) -> AsyncIterator[Asks]:
-    asks = Asks(work.claim, work.welcome)
+    asks = Asks(work.claim)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(asks.run(), name="asks")
         yield asks
@@ -128,14 +125,13 @@ async def test_an_ask_that_nobody_waits_for_takes_no_work(asks: Asks, work: Work
 
 
 async def test_an_ask_without_work_does_not_keep_others_of_its_kind_from_theirs(asks: Asks, work: Work) -> None:
-    """A dialler whose lease ran out gets nothing; the next one does."""
     blocked = want("blocked")
     claim = work.claim
 
     async def claim_for_others(each: CallWant) -> CallGrant | None:
         return None if each.dialler == "blocked" else await claim(each)
 
-    asks = Asks(claim_for_others, work.welcome)
+    asks = Asks(claim_for_others)
     async with asyncio.timeout(8), asyncio.TaskGroup() as group:
         running = group.create_task(asks.run(), name="asks")
         waiting = group.create_task(asks.serve([blocked]), name="blocked")

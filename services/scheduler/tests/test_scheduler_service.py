@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 
 from mts_common.broker import Broker
-from mts_common.database import Pool
 from mts_common.messages import (
     CallGrant,
     CallReleased,
@@ -117,10 +116,14 @@ async def running(settings: SchedulerSettings) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def settings(pool: Pool, database: Any, amqp_url: str, bench: Bench) -> SchedulerSettings:
-    changes = {"lease_seconds": 2, "settle_after_seconds": 0.5}
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench(lease_seconds=2, settle_after_seconds=0.5)
+
+
+@pytest.fixture
+def settings(database: Any, amqp_url: str, bench: Bench) -> SchedulerSettings:
     urls = {"amqp_url": amqp_url, "postgres_url": database.url("scheduler")}
-    return SchedulerSettings.model_validate(bench.settings.model_dump() | urls | changes)
+    return SchedulerSettings.model_validate(bench.settings.model_dump() | urls)
 
 
 async def test_a_test_is_granted_as_soon_as_it_is_requested_and_its_outcome_is_told(

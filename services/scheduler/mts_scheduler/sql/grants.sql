@@ -4,6 +4,13 @@
 SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)), set_config('enable_seqscan', 'off', true),
     set_config('jit', 'off', true)
 
+-- name: welcome
+-- An ask is a sign of life: a dialler without a lease gets one.
+INSERT INTO scheduler.dialler (name, transport, lines, lease_until)
+SELECT $1, $2, $3, now() + make_interval(secs => $4)
+WHERE NOT EXISTS (SELECT FROM scheduler.dialler WHERE name = $1 AND transport = $2 AND lease_until > now())
+ON CONFLICT (name, transport) DO UPDATE SET lease_until = excluded.lease_until
+
 -- name: granted_before
 -- What this ask was granted earlier: its calls that still run, with their tests that have not ended.
 SELECT call.call_id, call.remote_address, call.canonical_address, call.transport, call.coms_settings, call.not_after,
@@ -32,9 +39,7 @@ WITH open_lane AS (
     FROM scheduler.lane
     LEFT JOIN jsonb_to_recordset($5::jsonb) AS opening (windows jsonb, closes_at timestamptz)
         ON lane.kind = 'overnight' AND opening.windows = lane.windows AND opening.closes_at > clock_timestamp()
-    WHERE (lane.kind = 'immediate' OR opening.closes_at IS NOT NULL)
-        AND EXISTS (
-            SELECT FROM scheduler.dialler WHERE name = $1 AND transport = $3 AND lease_until > clock_timestamp())
+    WHERE lane.kind = 'immediate' OR opening.closes_at IS NOT NULL
 ), waiting AS (
     SELECT free.*, open_lane.granted_at, open_lane.closes_at,
         row_number() OVER (PARTITION BY free.client_id, free.kind ORDER BY free.ready_at) AS turn

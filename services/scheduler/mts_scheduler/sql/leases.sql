@@ -1,10 +1,3 @@
--- name: welcome
--- A dialler that asks and has no lease gets one.
-INSERT INTO scheduler.dialler AS dialler (name, transport, lines, lease_until)
-VALUES ($1, $2, $3, now() + make_interval(secs => $4))
-ON CONFLICT (name, transport) DO UPDATE SET lease_until = excluded.lease_until
-WHERE dialler.lease_until < now()
-
 -- name: renew
 -- A dialler is alive.
 INSERT INTO scheduler.dialler (name, transport, lines, lease_until)
