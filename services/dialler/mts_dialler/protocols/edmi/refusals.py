@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mts_dialler.protocols.errors import RemoteProtocolError
 
-ACCESS_DENIED, NOT_READY, NOT_LOGGED_IN = 4, 7, 9
+NOT_FOUND, ACCESS_DENIED, NOT_READY, NOT_LOGGED_IN = 3, 4, 7, 9
 
 _WORDS = {
     1: "cannot write",
     2: "unimplemented operation",
-    3: "register not found",
+    NOT_FOUND: "register not found",
     ACCESS_DENIED: "access denied",
     5: "wrong length",
     6: "bad type or internal error",
