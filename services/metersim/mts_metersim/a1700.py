@@ -8,8 +8,9 @@ from mts_metersim import a1700_profile
 from mts_metersim.a1700_codes import seed_answer
 from mts_metersim.a1700_identities import DEFAULT_IDENTIFICATION, Identities, device_of
 from mts_metersim.a1700_now import Instants
-from mts_metersim.dialogue import ACCEPTED, REFUSED, Dialogue, Note, Stage
+from mts_metersim.dialogue import ACCEPTED, REFUSED, Dialogue, Stage
 from mts_metersim.iec import Command, Option, block, command
+from mts_metersim.party import Note
 from mts_metersim.unit import Unit
 
 NO_PASSWORD = "0" * 16

@@ -1,14 +1,12 @@
 """One call as the addressed meter lives it, from identification to sign-off; the parts all makers share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from enum import Enum, auto
 
 from mts_metersim.fleet import FaultKind
 from mts_metersim.iec import ACK, NAK, Bare, Command, Damaged, Message, Option, command
+from mts_metersim.party import Note
 from mts_metersim.unit import Unit
-
-Note = Callable[[str, bool], None]
 
 ACCEPTED = bytes([ACK])
 REFUSED = bytes([NAK])

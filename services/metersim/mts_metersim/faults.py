@@ -2,16 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from contextlib import suppress
 
 from mts_metersim.fleet import Fault, FaultKind
-from mts_metersim.iec import SOH, STX, even_parity
+from mts_metersim.iec import even_parity
 from mts_metersim.unit import Unit
+from mts_metersim.wire import wire_of
 
 WRITE_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
-CHUNK = 4096
 ENDLESS_PAUSE = 0.01
 
 
@@ -54,15 +53,17 @@ class Outlet:
             raise HungUp("the peer is gone")
 
     async def send(self, unit: Unit, reply: bytes) -> None:
-        """A meter's reply (7-bit) with its faults and its parity. Raises HungUp."""
+        """A meter's reply with its faults, as its protocol puts it on the line. Raises HungUp."""
         if not reply or unit.meter.fault(FaultKind.SILENT):
             return
         latency = unit.meter.fault(FaultKind.LATENCY)
         if latency:
             await self.pause(latency.amount / 1000)
-        if unit.meter.fault(FaultKind.ENDLESS) and reply[0] == STX:
-            await self._endless(unit)
-        await self._cut(unit, _on_the_wire(unit, _spoilt(unit, reply)))
+        endless = wire_of(unit).endless(reply) if unit.meter.fault(FaultKind.ENDLESS) else None
+        for chunk in endless or ():
+            await self.raw(_on_the_line(unit, chunk))
+            await self.pause(ENDLESS_PAUSE)
+        await self._cut(unit, _on_the_line(unit, _spoilt(unit, reply)))
 
     async def _cut(self, unit: Unit, data: bytes) -> None:
         """Sends what the limits on the sent bytes leave of it, then hangs up if told so."""
@@ -86,12 +87,6 @@ class Outlet:
             await self.raw(data[at : at + 1])
             await self.pause(slow.amount / 1000)
 
-    async def _endless(self, unit: Unit) -> None:
-        await self.raw(_on_the_wire(unit, bytes([STX])))
-        for chunk in _endless_lines():
-            await self.raw(_on_the_wire(unit, chunk))
-            await self.pause(ENDLESS_PAUSE)
-
     async def close(self) -> None:
         """Hangs up; what was sent may still go out for CLOSE_SECONDS."""
         self._writer.close()
@@ -103,23 +98,17 @@ class Outlet:
                 self._writer.transport.abort()
 
 
-def _endless_lines() -> Iterator[bytes]:
-    line = b"1.8.0(000000.00*kWh)\r\n"
-    while True:
-        yield line * (CHUNK // len(line))
-
-
 def _spoilt(unit: Unit, reply: bytes) -> bytes:
-    """The reply with a wrong block check while the fault wrong_bcc has checks left to spoil."""
+    """The reply with a wrong check sequence while the fault wrong_bcc has checks left to spoil."""
     fault = unit.meter.fault(FaultKind.WRONG_BCC)
-    checked = reply[0] in (SOH, STX)
-    if fault is None or not checked or (fault.amount and unit.spoilt_checks >= fault.amount):
+    spoilt = wire_of(unit).spoilt(reply)
+    if fault is None or spoilt == reply or (fault.amount and unit.spoilt_checks >= fault.amount):
         return reply
     unit.spoilt_checks += 1
-    return reply[:-1] + bytes([reply[-1] ^ 0x55])
+    return spoilt
 
 
-def _on_the_wire(unit: Unit, reply: bytes) -> bytes:
+def _on_the_line(unit: Unit, reply: bytes) -> bytes:
     if unit.meter.fault(FaultKind.GARBAGE):
         return random.Random(f"{unit.meter.load.seed}:{len(reply)}").randbytes(len(reply))  # noqa: S311 - noise
-    return even_parity(reply) if unit.meter.options.parity == "even" else reply
+    return even_parity(reply) if wire_of(unit).has_parity and unit.meter.options.parity == "even" else reply

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-METER_TYPES = ("ELSTERA1700", "LG_E650_IEC", "EMH_LZQJ", "IEC62056_21", "ISKRA_MT174")
+from mts_metersim.families import METER_TYPES, Family, family_of
+from mts_metersim.places import place_of
+
 KINDS = ("house", "shop", "factory")
 CHANNELS = ("import", "export", "q1", "q2", "q3", "q4", "va")
 STORED_CHANNELS = CHANNELS[:6]
@@ -75,13 +77,34 @@ class LoadSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DlmsOptions:
+    """How a DLMS/COSEM meter differs from its type's usual behaviour; 0 and "" = as the type does."""
+
+    transmit: int = 0
+    receive: int = 0
+    window: int = 0
+    pdu: int = 0
+    bare_ua: bool = False
+    deviation: str = "normal"
+    clock_status: bool = True
+    selection: str = "taken"
+    range_deviation: str = "any"
+    column_list: str = "any"
+    nulls: str = ""
+    lifo: bool = False
+    irregular_rows: bool = False
+    start_stamps: bool = False
+    release: str = "answered"
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How this meter differs from its type's usual behaviour."""
 
     period_minutes: int = 30
     parity: str = "even"
     channels: tuple[str, ...] = STORED_CHANNELS
-    profile: str = "demand"
+    profile: str = ""
     identification: str = ""
     readout: tuple[str, ...] = ()
     refusal: str = ""
@@ -97,6 +120,7 @@ class Options:
     gaps: Rule | None = None
     clock_sets: Rule | None = None
     empty_survey: bool = False
+    dlms: DlmsOptions = DlmsOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +175,18 @@ def _separate_lines(meters: list[Meter]) -> list[Meter]:
     named = [
         replace(m, line=m.line or (f"port {m.port}" if m.port else f"meter {index}")) for index, m in enumerate(meters)
     ]
-    places = Counter((meter.line, meter.outstation_address) for meter in named)
-    for (line, address), meters_there in places.items():
+    places = Counter((meter.line, place_of(meter)) for meter in named)
+    for (line, (_, address)), meters_there in places.items():
         if meters_there > 1:
             raise FleetError(f"line {line!r} has {meters_there} meters with address {address!r}")
+    protocols: dict[str, set[Family]] = {}
+    for meter in named:
+        protocols.setdefault(meter.line, set()).add(family_of(meter.meter_type))
+    for line, families in protocols.items():
+        if Family.WRAPPER in families and len(families) > 1:
+            raise FleetError(
+                f"line {line!r} has meters with the TCP wrapper, which can share it with no other protocol"
+            )
     return named
 
 
@@ -180,20 +212,42 @@ def _check(meter: Meter, where: str) -> None:
         "serialNumber": re.fullmatch(r"[!-'*-~ ]{1,16}", meter.serial_number) is not None,
         "load.kind": meter.load.kind in KINDS,
         "clock.zone": _known_zone(meter.clock.zone),
+        "outstationAddress": meter.meter_type in METER_TYPES and _known_place(meter),
         "installedDaysAgo": meter.installed_days_ago >= 0,
         "options.periodMinutes": options.period_minutes in (15, 30, 60),
         "options.parity": options.parity in ("even", "none"),
         "options.channels": bool(options.channels) and set(options.channels) <= set(CHANNELS),
-        "options.profile": options.profile in ("demand", "energy", "cumulative"),
+        "options.profile": options.profile in ("", "demand", "energy", "cumulative"),
         "options.refusal": options.refusal in ("", "nak", "b0", "error"),
         "password": meter.meter_type != "ELSTERA1700" or len(meter.password) in (0, 8),
         "options (rules: days at least 1, minutes in steps of 5)": all(
             rule.every_days > 0 and rule.start_minute % 5 == 0 and rule.minutes % 5 == 0 for rule in rules
         ),
     }
+    faults |= {
+        f"options.dlms.{name}": getattr(options.dlms, name) in choices for name, choices in _DLMS_CHOICES.items()
+    }
     wrong = [name for name, right in faults.items() if not right]
     if wrong:
         raise FleetError(f"{where}: bad {', '.join(wrong)}")
+
+
+_DLMS_CHOICES = {
+    "deviation": ("normal", "inverted", "unknown"),
+    "selection": ("taken", "refused", "ignored"),
+    "range_deviation": ("any", "refused", "required", "ignored"),
+    "column_list": ("any", "refused", "required"),
+    "nulls": ("", "none", "clock", "all"),
+    "release": ("answered", "ignored"),
+}
+
+
+def _known_place(meter: Meter) -> bool:
+    try:
+        place_of(meter)
+    except ValueError:
+        return False
+    return True
 
 
 def _known_zone(name: str) -> bool:
@@ -209,6 +263,8 @@ def _options(raw: object, where: str) -> Options:
     for rule in ("powerCuts", "gaps", "clockSets"):
         if item.get(rule) is not None:
             item[rule] = _built(Rule, item[rule], f"{where}.{rule}")
+    if "dlms" in item:
+        item["dlms"] = _built(DlmsOptions, item["dlms"], f"{where}.dlms")
     return _built(Options, item, where)
 
 

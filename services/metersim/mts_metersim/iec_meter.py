@@ -3,11 +3,12 @@
 import re
 
 from mts_metersim.clock import wall
-from mts_metersim.dialogue import ACCEPTED, Dialogue, Note, Stage
+from mts_metersim.dialogue import ACCEPTED, Dialogue, Stage
 from mts_metersim.iec import ACK, CRLF, EOT, ETX, Bare, Command, Message, Option, block, command
 from mts_metersim.iec_list import Values, item_of
 from mts_metersim.iec_profile import BadRange, event_lines, parse_stamp, survey_lines
 from mts_metersim.makers import MAKERS
+from mts_metersim.party import Note
 from mts_metersim.unit import Unit
 
 DEFAULT_ROWS = 8

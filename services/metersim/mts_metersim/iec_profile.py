@@ -104,6 +104,10 @@ def _lines(unit: Unit, maker: Maker, rows: list[Row]) -> list[str]:
     return found
 
 
+def _kind(unit: Unit) -> str:
+    return unit.meter.options.profile or "demand"
+
+
 def _continues(unit: Unit, previous: Row, row: Row) -> bool:
     same_day = wall(unit.zone, previous.end - 1).date() == wall(unit.zone, row.end - 1).date()
     quiet = previous.status == row.status and not previous.old_season and not row.old_season
@@ -113,10 +117,10 @@ def _continues(unit: Unit, previous: Row, row: Row) -> bool:
 def _header(unit: Unit, maker: Maker, row: Row) -> str:
     options = unit.meter.options
     status = f"{row.status:0{maker.status_digits}X}"
-    de = {"demand": "5", "energy": "29", "cumulative": "8"}[options.profile]
+    de = {"demand": "5", "energy": "29", "cumulative": "8"}[_kind(unit)]
     channels = "".join(
         f"({maker.channel.format(c=_C[name], de=de)})"
-        f"({power_unit(_C[name]) if options.profile == 'demand' else energy_unit(_C[name])})"
+        f"({power_unit(_C[name]) if _kind(unit) == 'demand' else energy_unit(_C[name])})"
         for name in options.channels
     )
     return f"P.01({_stamp(unit, maker, row)})({status})({options.period_minutes})({len(options.channels)}){channels}"
@@ -132,12 +136,11 @@ def _stamp(unit: Unit, maker: Maker, row: Row) -> str:
 
 def _values(unit: Unit, maker: Maker, row: Row) -> Iterator[str]:
     """Demand in kW, the interval's energy in kWh, or the register at the interval's end in kWh."""
-    options = unit.meter.options
-    decimals = maker.survey_decimals
-    for name, milliwatts in zip(options.channels, row.record.milliwatts, strict=True):
-        if options.profile == "demand":
+    kind, decimals = _kind(unit), maker.survey_decimals
+    for name, milliwatts in zip(unit.meter.options.channels, row.record.milliwatts, strict=True):
+        if kind == "demand":
             yield fixed_point(milliwatts, 6, (1, decimals))
-        elif options.profile == "energy":
+        elif kind == "energy":
             yield fixed_point(milliwatts * unit.period // 3600, 6, (1, 5))
         else:
             yield fixed_point(unit.total(name, row.end), 6, (5, 3))

@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from mts_metersim.fleet import METER_TYPES, ClockSpec, Fault, FaultKind, LoadSpec, Meter, Options, Rule
+from mts_metersim import preset_families
+from mts_metersim.fleet import ClockSpec, Fault, FaultKind, LoadSpec, Meter, Options, Rule
 
-DEFAULT_COUNTS = {"demo": 12, "healthy": 10, "faulty": 0, "bulk": 200}
+TYPES = ("ELSTERA1700", "LG_E650_IEC", "EMH_LZQJ", "IEC62056_21", "ISKRA_MT174")
+DEFAULT_COUNTS = {"demo": 12, "healthy": 10, "faulty": 0, "bulk": 200, "families": preset_families.DEFAULT_COUNT}
 SHARED = 4
 KINDS = ("house", "shop", "factory")
 _PREFIXES = {"ELSTERA1700": "K", "LG_E650_IEC": "9", "EMH_LZQJ": "2", "IEC62056_21": "1", "ISKRA_MT174": "3"}
 
 
 def fleet(preset: str, count: int | None = None) -> list[Meter]:
-    """The meters of a preset: "demo", "healthy", "faulty" or "bulk"; count None = the preset's own number.
+    """The meters of a preset: "demo", "healthy", "faulty", "bulk" or "families"; count None = the preset's own number.
 
     `faulty` with a count goes through its list again and again; the others make that many meters.
     """
@@ -20,6 +22,7 @@ def fleet(preset: str, count: int | None = None) -> list[Meter]:
         "healthy": _healthy,
         "bulk": _bulk,
         "faulty": _faulty,
+        "families": preset_families.families,
         "demo": lambda number: [*_healthy(number), *_demo_faults(number)],
     }
     return makers[preset](DEFAULT_COUNTS[preset] if count is None else count)
@@ -27,10 +30,10 @@ def fleet(preset: str, count: int | None = None) -> list[Meter]:
 
 def _healthy(count: int) -> list[Meter]:
     """One of each type on a line of its own, the A1700 first; the rest in fours on shared lines."""
-    single = len(METER_TYPES)
+    single = len(TYPES)
     meters = []
     for index in range(count):
-        meter = _meter(index, METER_TYPES[index % single])
+        meter = _meter(index, TYPES[index % single])
         if index >= single:
             line, place = divmod(index - single, SHARED)
             meter = replace(meter, line=f"shared {line + 1}", outstation_address=f"{place + 1:03d}")
@@ -42,8 +45,7 @@ def _bulk(count: int) -> list[Meter]:
     """Meters that answer at once and have a short past: for load tests."""
     quick = Options(ready_polls=1)
     return [
-        replace(_meter(index, METER_TYPES[index % len(METER_TYPES)]), installed_days_ago=5, options=quick)
-        for index in range(count)
+        replace(_meter(index, TYPES[index % len(TYPES)]), installed_days_ago=5, options=quick) for index in range(count)
     ]
 
 

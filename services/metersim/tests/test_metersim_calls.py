@@ -155,7 +155,9 @@ async def test_an_mt174_reads_out_byte_for_byte_as_captured(monkeypatch: pytest.
 
 async def test_an_a1700_login_goes_as_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = bytes.fromhex("FD2BA0E29731D230")
-    monkeypatch.setattr("mts_metersim.port.A1700Dialogue", lambda unit, note: A1700Dialogue(unit, note, lambda _: seed))
+    monkeypatch.setattr(
+        "mts_metersim.iec_party.A1700Dialogue", lambda unit, note: A1700Dialogue(unit, note, lambda _: seed)
+    )
     meter = replace(A1700, options=Options(identification="/GEC5012345678901@000"))
     exchange = [
         ("2f3f210d0a", "2f474543353031323334353637383930314030 30300d0a"),
@@ -408,7 +410,7 @@ async def test_inactivity_returns_a_meter_to_sign_on() -> None:
 
 
 async def test_an_unfinished_command_is_dropped_when_the_line_falls_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mts_metersim.port.CHARACTER_SECONDS", 0.05)
+    monkeypatch.setattr("mts_metersim.party.CHARACTER_SECONDS", 0.05)
     async with calling(LG) as host:
         await host.programming()
         host.send(b"\x01R1\x02")

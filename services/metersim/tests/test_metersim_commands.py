@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from mts_metersim.__main__ import app
 from mts_metersim.fleet import (
-    METER_TYPES,
     FaultKind,
     FleetError,
     LoadSpec,
@@ -25,7 +24,7 @@ from mts_metersim.fleet import (
     dump_fleet,
     load_fleet,
 )
-from mts_metersim.presets import DEFAULT_COUNTS, fleet
+from mts_metersim.presets import DEFAULT_COUNTS, TYPES, fleet
 
 READY_SECONDS = 20.0
 
@@ -49,7 +48,7 @@ def test_a_preset_is_the_same_every_time_and_survives_its_file(preset: str, tmp_
 
 def test_healthy_meters_are_of_every_type_the_a1700_first_some_on_one_line() -> None:
     meters = fleet("healthy")
-    assert tuple(meter.meter_type for meter in meters[:5]) == METER_TYPES
+    assert tuple(meter.meter_type for meter in meters[:5]) == TYPES
     assert all(meter.label is None and meter.clock.zone == "UTC" for meter in meters)
     assert all(meter.installed_days_ago >= 40 and meter.options.gaps is None for meter in meters)
     shared = [meter.outstation_address for meter in meters if meter.line == "shared 1"]

@@ -1,0 +1,52 @@
+"""The preset `families`: meters of every protocol that is not in the other presets."""
+
+from dataclasses import replace
+
+from mts_metersim.fleet import DlmsOptions, LoadSpec, Meter, Options
+
+KINDS = ("house", "shop", "factory")
+INSTALLED_DAYS_AGO = 40
+FIRST_SERIAL = 70_000_000
+
+# Meter type, password form ("" = none, "lls"), what is special about it, options.
+_SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
+    ("DLMS", "lls", None, Options()),
+    ("DLMS", "", "null_data", Options(dlms=DlmsOptions(nulls="all"))),
+    ("DLMS_WRAPPER", "lls", None, Options()),
+    ("ISKRA_MX37X", "lls", None, Options()),
+    ("ISKRA_MT880", "lls", None, Options()),
+    ("ISKRA_MT880", "lls", "selection_refused", Options(dlms=DlmsOptions(selection="refused"))),
+    ("ITRON_SL7000", "lls", None, Options()),
+    ("ITRON_SL7000", "lls", "deviation_refused", Options(dlms=DlmsOptions(range_deviation="refused"))),
+    ("CEWEPRO100", "lls", None, Options()),
+    ("CEWEPRO100", "lls", "newest_first", Options(dlms=DlmsOptions(lifo=True))),
+)
+# Meters of several protocols on one line.
+_SHARED = (("DLMS", "1/1/17"), ("ISKRA_MT880", "1/1/18"), ("IEC62056_21", "003"), ("ITRON_SL7000", "1/1/19/4"))
+DEFAULT_COUNT = len(_SPECIMENS) + len(_SHARED)
+
+
+def families(count: int) -> list[Meter]:
+    """The first `count` of: each specimen on a line of its own, then the shared line; beyond them the specimens
+    again."""
+    return [_meter(index) for index in range(count)]
+
+
+def _meter(index: int) -> Meter:
+    shared = index - len(_SPECIMENS)
+    if 0 <= shared < len(_SHARED):
+        meter_type, address = _SHARED[shared]
+        return replace(_sound(index, meter_type, "lls"), line="shared", outstation_address=address)
+    meter_type, password, special, options = _SPECIMENS[index % len(_SPECIMENS)]
+    return replace(_sound(index, meter_type, password), special=special, options=options)
+
+
+def _sound(index: int, meter_type: str, password: str) -> Meter:
+    serial = str(FIRST_SERIAL + index)
+    return Meter(
+        meter_type=meter_type,
+        serial_number=serial,
+        load=LoadSpec(seed=index + 1, kind=KINDS[index % len(KINDS)]),
+        password=f"SIM{index:05d}" if password else "",
+        installed_days_ago=INSTALLED_DAYS_AGO,
+    )

@@ -1,0 +1,87 @@
+"""Meters of several protocols on one line, and how fleet files describe them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mts_metersim.fleet import FleetError, LoadSpec, Meter, load_fleet
+from mts_metersim.hdlc import SNRM, Frame, ServerAddress
+from mts_metersim.presets import fleet
+from mts_metersim.testing import HdlcHost, answered, attribute_of, call_to, get_request, low_level_aarq
+from mts_metersim.unit import Unit
+
+NOW = 1_795_000_000 * 1_000_000_000
+
+
+def units_of(meters: list[Meter]) -> list[Unit]:
+    return [Unit(meter, lambda: NOW) for meter in meters]
+
+
+def test_the_families_have_utc_clocks_and_forty_days() -> None:
+    meters = fleet("families")
+    assert {meter.clock.zone for meter in meters} == {"UTC"}
+    assert {meter.installed_days_ago for meter in meters} == {40}
+    assert len({meter.serial_number for meter in fleet("families", 50)}) == 50
+
+
+def test_meters_of_several_protocols_share_a_line() -> None:
+    meters = [replace(meter, password="") for meter in fleet("families") if meter.line == "shared"]
+    call = call_to(units_of(meters))
+    for client, server, serial in (
+        (1, ServerAddress(1, 17, 2), meters[0].serial_number),
+        (1, ServerAddress(1, 19, 4), meters[3].serial_number),
+    ):
+        host = HdlcHost(call, client, server)
+        host.ask(low_level_aarq("ANY"))
+        assert attribute_of(host, get_request(1, bytes([0, 0, 96, 1, 0, 255]), 2))[2:].decode() == serial
+        assert answered(call, b"/?003!\r\n").startswith(b"/MCS")
+        answered(call, b"\x01B0\x03\x71")
+
+
+def test_half_a_message_of_one_protocol_does_not_spoil_one_of_another() -> None:
+    call = call_to(units_of([meter for meter in fleet("families") if meter.line == "shared"]))
+    snrm = Frame(ServerAddress(1, 17, 2).field, b"\x03", SNRM).encoded()
+    assert answered(call, b"/?00" + snrm) == answered(call_to(call_units()), snrm)
+    assert answered(call, b"/?003!\r\n") != b""
+
+
+def call_units() -> list[Unit]:
+    return units_of([meter for meter in fleet("families") if meter.line == "shared"][:1])
+
+
+def item(meter_type: str, **more: Any) -> dict[str, Any]:
+    return {"meterType": meter_type, "serialNumber": "12345678", "load": {"seed": 1}, **more}
+
+
+@pytest.mark.parametrize(
+    ("items", "named"),
+    [
+        ([item("DLMS", outstationAddress="1")], "bad outstationAddress"),
+        ([item("DLMS", outstationAddress="1/1/17/1")], "bad outstationAddress"),
+        ([item("DLMS", outstationAddress="1/x")], "bad outstationAddress"),
+        ([item("DLMS", options={"dlms": {"selection": "no"}})], r"bad options\.dlms\.selection"),
+        ([item("DLMS", options={"dlms": {"lifo": 1}})], r"options\.dlms\.lifo must be bool"),
+        ([item("DLMS", line="a"), item("ITRON_SL7000", line="a", outstationAddress="2/1")], "2 meters with address"),
+        ([item("DLMS", line="a"), item("DLMS_WRAPPER", line="a")], "TCP wrapper"),
+    ],
+)
+def test_what_no_line_can_hold_is_refused_by_name(items: list[dict[str, Any]], named: str, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text(json.dumps(items))
+    with pytest.raises(FleetError, match=named):
+        load_fleet(path)
+
+
+def test_a_wrapper_port_may_hold_several_meters(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text(
+        json.dumps([item("DLMS_WRAPPER", line="a"), item("DLMS_WRAPPER", line="a", outstationAddress="1/2")])
+    )
+    assert len(load_fleet(path)) == 2
+
+
+def test_a_meters_repr_hides_its_keys() -> None:
+    assert "SECRET" not in repr(Meter("DLMS", "1", LoadSpec(1), password="SECRET01"))
