@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mts_metersim.a1700 import A1700Dialogue
 from mts_metersim.dialogue import Dialogue, Stage
-from mts_metersim.iec import Receiver, SignOn
+from mts_metersim.iec import Command, Message, Option, Receiver, SignOn
 from mts_metersim.iec_meter import IecDialogue
 from mts_metersim.party import Note, Party, Replies, SignedOn
 from mts_metersim.unit import Unit
@@ -43,22 +43,24 @@ class IecParty(Party):
         self._receiver.expects_option = False
 
     def receive(self, data: bytes) -> Replies | None:
+        """A stray ACK or a damaged command to which nobody answers may well be part of another protocol's message."""
         self._receiver.feed(data)
-        replies: Replies | None = None
+        understood = False
+        replies: Replies = []
         while (message := self._receiver.next()) is not None:
-            replies = replies or []
-            if self._dialogue is None or (
-                isinstance(message, SignOn) and self._dialogue.stage is not Stage.PROGRAMMING
-            ):
-                reply = self._addressed(message.address) if isinstance(message, SignOn) else b""
-            else:
-                reply = self._dialogue.reply(message)
+            reply = self._answer(message)
+            understood |= bool(reply) or isinstance(message, SignOn | Option | Command)
             if self._dialogue is not None:
                 replies.append((self._dialogue.unit, reply))
                 self._receiver.expects_option = self._dialogue.stage is Stage.IDENTIFIED
                 if self._dialogue.stage is Stage.OVER:
                     self.end()
-        return replies
+        return replies if understood else None
+
+    def _answer(self, message: Message) -> bytes:
+        if isinstance(message, SignOn) and (self._dialogue is None or self._dialogue.stage is not Stage.PROGRAMMING):
+            return self._addressed(message.address)
+        return b"" if self._dialogue is None else self._dialogue.reply(message)
 
     def _addressed(self, address: str) -> bytes:
         unit = next((unit for unit in self._units if _answers(unit, address)), None)
