@@ -52,7 +52,7 @@ _TYPES = (
     MeterType("DLMS", _DLMS_ADDRESS, _DLMS_PASSWORD),
     MeterType("DLMS_WRAPPER", _DLMS_ADDRESS, _DLMS_PASSWORD, transports=(Transport.TCP,)),
     MeterType("EDMIATLAS", _EDMI_ADDRESS, _EDMI_PASSWORD, supported=True),
-    MeterType("EDMIGENIUS", _EDMI_ADDRESS, _EDMI_PASSWORD),
+    MeterType("EDMIGENIUS", _EDMI_ADDRESS, _EDMI_PASSWORD, supported=True),
     MeterType("ELSTERA1140", _ELSTER_ADDRESS, _ELSTER_PASSWORD),
     MeterType("ELSTERA1700", _ELSTER_ADDRESS, _ELSTER_PASSWORD, supported=True),
     MeterType("ELSTERAS230", _ANY, _ANY),

@@ -290,6 +290,31 @@ async def test_the_answer_s_own_start_and_count_are_obeyed() -> None:
     assert test.states()[Section.SURVEY] is SectionState.READ
 
 
+@pytest.mark.parametrize(
+    ("register", "number"), [(0xD802, -5), (0xD802, 2**31 - 1), (0xD804, 2**31 - 1), (0xD804, -1), (0xD802, 10**6)]
+)
+async def test_record_numbers_out_of_all_bounds_do_no_harm(register: int, number: int) -> None:
+    scripted = meter()
+    scripted.registers[register] = long(number)
+    test = Test(scripted, survey=SurveyRange(datetime(1999, 1, 1, tzinfo=UTC), NOW))
+    await test.run()
+    assert test.states()[Section.REGISTERS] is SectionState.READ
+
+
+async def test_records_from_far_away_are_not_taken() -> None:
+    scripted = meter()
+
+    def far(_: int, reply: Reply) -> list[Reply]:
+        if scripted.asked[-1].startswith(b"F0"):
+            return [answered(scripted, reply, b"F0\x00" + b"\xff" * 4 + word(2) + record(1) * 2)]
+        return [reply]
+
+    scripted.trouble = far
+    test = Test(scripted, survey=DAY)
+    await test.run()
+    assert test.report.data().survey[0].readings == ()
+
+
 async def test_absent_records_are_left_out_and_suspect_ones_are_marked() -> None:
     scripted = meter()
     _, records = scripted.files[0]

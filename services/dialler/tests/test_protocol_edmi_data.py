@@ -332,8 +332,8 @@ def test_records_are_internal_values_times_their_factor() -> None:
     layout.check()
     record = octets("0012d687 00000708 0009")
     assert genius_survey.parse_record(layout, record) == (Decimal("1.234567"), datetime(1996, 1, 1, 0, 30))
-    assert layout.status_at == 8
-    assert genius_survey.status_words(genius_survey.status_word(layout, record)) == (
+    assert layout.status_at() == 8
+    assert genius_survey.status_words(genius_survey.status_word(record, 8)) == (
         "register read error",
         "period cut short",
     )
@@ -341,10 +341,10 @@ def test_records_are_internal_values_times_their_factor() -> None:
 
 def test_the_status_word_stands_where_no_channel_does() -> None:
     in_front = genius_survey.Layout((Field(0xE397, 2, 4, "O", "X", ""),), 6)
-    assert in_front.status_at == 0
-    assert genius_survey.missing(genius_survey.status_word(in_front, octets("0002 00000000")))
+    assert in_front.status_at() == 0
+    assert genius_survey.missing(genius_survey.status_word(octets("0002 00000000"), 0))
     with pytest.raises(RemoteProtocolError, match="without a status word"):
-        _ = genius_survey.Layout((ENERGY,), 5).status_at
+        genius_survey.Layout((ENERGY,), 5).status_at()
 
 
 @pytest.mark.parametrize("second", [Field(0, 2, 4, "X", "N", ""), Field(0, 9, 2, "H", "N", "")])

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from mts_common.messages import NameValue, Section
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.drivers.edmi_atlas import Atlas
-from mts_dialler.drivers.edmi_registers import AtlasScheme, RegisterReader, Scheme
+from mts_dialler.drivers.edmi_genius import Genius
+from mts_dialler.drivers.edmi_registers import AtlasScheme, GeniusScheme, RegisterReader, Scheme
 from mts_dialler.drivers.edmi_session import CommandFailed, EdmiSession
 from mts_dialler.drivers.edmi_survey import Stamp, Survey
 from mts_dialler.drivers.iec_readout import plain
@@ -58,6 +59,7 @@ class Family:
 
 
 ATLAS = Family(False, AtlasScheme(), registers.ATLAS_LAST_BILLING, registers.ATLAS_BILLING_BEFORE, Atlas)
+GENIUS = Family(True, GeniusScheme(), registers.GENIUS_LAST_BILLING, registers.GENIUS_BILLING_BEFORE, Genius)
 
 
 class EdmiDriver:

@@ -162,9 +162,9 @@ class AtlasSurvey:
             raise CommandFailed(f"survey: the meter gave no records from {record}")
         rows = atlas_survey.parse_records(records.data, self._channels)
         for number, (values, status) in enumerate(rows, start=records.start):
-            if atlas_survey.present(status):
+            if number < last and atlas_survey.present(status):
                 self._take(run, timeline.start(number), values, atlas_survey.status_words(status))
-        return records.start + records.count
+        return min(records.start + records.count, last)
 
     def _take(self, run: SurveyRun, start: datetime, values: Sequence[int], status: tuple[str, ...]) -> None:
         for at, channel, name in self._used:

@@ -45,7 +45,7 @@ class Timeline:
 
     def records(self, wanted: SurveyRange, first: int, end: int) -> tuple[int, int]:
         """[from, to): the records of the wanted range among those that the meter keeps, which are [first, end)."""
-        return max(first, self.first_from(wanted.start)), min(end, self.first_from(wanted.end))
+        return max(first, 0, self.first_from(wanted.start)), min(end, self.first_from(wanted.end))
 
 
 class Survey(Protocol):

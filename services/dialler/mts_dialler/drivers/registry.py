@@ -14,6 +14,7 @@ from mts_dialler.drivers.iec62056_21 import Iec6205621Driver
 DRIVERS: Mapping[str, Driver] = MappingProxyType(
     {
         "EDMIATLAS": EdmiDriver(edmi.ATLAS),
+        "EDMIGENIUS": EdmiDriver(edmi.GENIUS),
         "ELSTERA1700": ElsterA1700Driver(),
         "EMH_LZQJ": Iec6205621Driver(iec_types.EMH_LZQJ),
         "IEC62056_21": Iec6205621Driver(iec_types.GENERAL),

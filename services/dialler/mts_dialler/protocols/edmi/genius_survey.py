@@ -179,20 +179,24 @@ class Layout:
     fields: tuple[Field, ...]
     size: int
 
-    @property
+    def check(self) -> None:
+        """Raises `RemoteProtocolError` unless each channel lies inside the record and none overlap."""
+        end = 0
+        for field in sorted(self.fields, key=lambda each: each.offset):
+            if field.offset < end or field.offset + field.width > self.size:
+                raise RemoteProtocolError("channels that do not fit their record")
+            end = field.offset + field.width
+
     def status_at(self) -> int:
         """The first two bytes that belong to no channel. Raises `RemoteProtocolError` if there are none."""
-        taken = {at for field in self.fields for at in range(field.offset, field.offset + field.width)}
-        for at in range(self.size - _STATUS_OCTETS + 1):
-            if not taken & {at, at + 1}:
-                return at
+        end = 0
+        for field in sorted(self.fields, key=lambda each: each.offset):
+            if field.offset - end >= _STATUS_OCTETS:
+                return end
+            end = field.offset + field.width
+        if self.size - end >= _STATUS_OCTETS:
+            return end
         raise RemoteProtocolError("a record without a status word")
-
-    def check(self) -> None:
-        """Raises `RemoteProtocolError` unless each channel lies inside the record and they do not overlap."""
-        places = [at for field in self.fields for at in range(field.offset, field.offset + field.width)]
-        if len(set(places)) != len(places) or any(not 0 <= at < self.size for at in places):
-            raise RemoteProtocolError("channels that do not fit their record")
 
     @property
     def most_records(self) -> int:
@@ -213,8 +217,8 @@ def _scaled(field: Field, value: Value) -> Value:
     return _EXACT.multiply(value, field.factor) if isinstance(value, Decimal) else value
 
 
-def status_word(layout: Layout, data: bytes) -> int:
-    at = layout.status_at
+def status_word(data: bytes, at: int) -> int:
+    """The status of a record, which stands at `Layout.status_at`."""
     return int.from_bytes(data[at : at + _STATUS_OCTETS], "big")
 
 
