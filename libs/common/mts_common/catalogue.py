@@ -48,9 +48,9 @@ _DLMS_PASSWORD = Form(
 
 _TYPES = (
     MeterType("CEWEPRO", _ANY, _ANY),
-    MeterType("CEWEPRO100", _DLMS_ADDRESS, _DLMS_PASSWORD),
-    MeterType("DLMS", _DLMS_ADDRESS, _DLMS_PASSWORD),
-    MeterType("DLMS_WRAPPER", _DLMS_ADDRESS, _DLMS_PASSWORD, transports=(Transport.TCP,)),
+    MeterType("CEWEPRO100", _DLMS_ADDRESS, _DLMS_PASSWORD, supported=True),
+    MeterType("DLMS", _DLMS_ADDRESS, _DLMS_PASSWORD, supported=True),
+    MeterType("DLMS_WRAPPER", _DLMS_ADDRESS, _DLMS_PASSWORD, transports=(Transport.TCP,), supported=True),
     MeterType("EDMIATLAS", _EDMI_ADDRESS, _EDMI_PASSWORD, supported=True),
     MeterType("EDMIGENIUS", _EDMI_ADDRESS, _EDMI_PASSWORD, supported=True),
     MeterType("ELSTERA1140", _ELSTER_ADDRESS, _ELSTER_PASSWORD),
@@ -60,10 +60,10 @@ _TYPES = (
     MeterType("EMLITECOP10", _ANY, _ANY),
     MeterType("IEC62056_21", _IEC_ADDRESS, _IEC_PASSWORD, supported=True),
     MeterType("ISKRA_MT174", _IEC_ADDRESS, _IEC_PASSWORD, supported=True, keeps_survey=False),
-    MeterType("ISKRA_MT880", _DLMS_ADDRESS, _DLMS_PASSWORD),
-    MeterType("ISKRA_MX37X", _DLMS_ADDRESS, _DLMS_PASSWORD),
-    MeterType("ITRON_SL7000", _DLMS_ADDRESS, _DLMS_PASSWORD),
-    MeterType("LG_DLMS", _LG_DLMS_ADDRESS, _DLMS_PASSWORD),
+    MeterType("ISKRA_MT880", _DLMS_ADDRESS, _DLMS_PASSWORD, supported=True),
+    MeterType("ISKRA_MX37X", _DLMS_ADDRESS, _DLMS_PASSWORD, supported=True),
+    MeterType("ITRON_SL7000", _DLMS_ADDRESS, _DLMS_PASSWORD, supported=True),
+    MeterType("LG_DLMS", _LG_DLMS_ADDRESS, _DLMS_PASSWORD, supported=True),
     MeterType("LG_E650_IEC", _IEC_ADDRESS, _IEC_PASSWORD, supported=True),
     MeterType("PREMIERPRI", _ANY, _ANY),
 )

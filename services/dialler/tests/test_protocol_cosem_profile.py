@@ -42,7 +42,6 @@ def test_captured_rows_without_times_follow_each_other_by_the_period() -> None:
     assert [row.stamp.utc() for row in found] == [
         datetime(2019, 12, 31, 22, tzinfo=UTC) + hours * HOUR for hours in range(4)
     ]
-    assert [row.follows for row in found] == [False, True, True, True]
     assert {row.cells[1:] for row in found} == {(6, 1517, 1620)}
 
 

@@ -44,10 +44,9 @@ class CaptureObject:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`follows`: the meter sent no stamp, so that the row is one period on from the one before; `stamp` says so too."""
+    """`stamp` is worked out where the meter left it out: one period on from the row before."""
 
     stamp: DateTime
-    follows: bool
     cells: tuple[Value, ...]
 
 
@@ -134,7 +133,7 @@ def _row(item: tuple[Value, ...], clock: int, step: timedelta, before: Row | Non
         stamp = given
     old = before.cells if before else (None,) * len(item)
     cells = tuple(was if cell is None else cell for cell, was in zip(item, old, strict=True))
-    return Row(stamp, item[clock] is None, cells)
+    return Row(stamp, cells)
 
 
 def _stamp_of(item: Value, clock: int) -> DateTime | None:

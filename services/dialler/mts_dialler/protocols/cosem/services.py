@@ -120,9 +120,9 @@ class Get:
 
     def receive(self, apdu: bytes) -> bytes | None:
         """Raises `ServiceRefused`, `RemoteProtocolError`."""
+        raise_if_refused(apdu)
         reader = Reader(apdu)
         tag = reader.octet()
-        raise_if_refused(tag, reader)
         if tag != _GET_RESPONSE:
             raise RemoteProtocolError(f"APDU {tag:02X} in answer to a GET")
         kind, invoke = reader.octet(), reader.octet()
@@ -182,9 +182,9 @@ class Read:
 
     def receive(self, apdu: bytes) -> bytes | None:
         """Raises `ServiceRefused`, `RemoteProtocolError`."""
+        raise_if_refused(apdu)
         reader = Reader(apdu)
         tag = reader.octet()
-        raise_if_refused(tag, reader)
         if tag != _READ_RESPONSE:
             raise RemoteProtocolError(f"APDU {tag:02X} in answer to a READ")
         return self._results(reader)
@@ -227,9 +227,9 @@ class Invoke:
 
     def receive(self, apdu: bytes) -> None:
         """Raises `ServiceRefused`, `RemoteProtocolError`."""
+        raise_if_refused(apdu)
         reader = Reader(apdu)
         tag = reader.octet()
-        raise_if_refused(tag, reader)
         if tag != _ACTION_RESPONSE or reader.octet() != _NORMAL or reader.octet() & 0x0F != self._invoke & 0x0F:
             raise RemoteProtocolError("no answer to an ACTION")
         if result := reader.octet():
@@ -256,8 +256,10 @@ def _result(reader: Reader) -> Answer:
     raise RemoteProtocolError(f"a result of the unknown choice {choice}")
 
 
-def raise_if_refused(tag: int, reader: Reader) -> None:
+def raise_if_refused(apdu: bytes) -> None:
     """Raises `ServiceRefused` where the APDU is an exception or a confirmed service error."""
+    reader = Reader(apdu)
+    tag = reader.octet()
     if tag == _EXCEPTION:
         raise ServiceRefused(reader.octet(), reader.octet())
     if tag == _SERVICE_ERROR:

@@ -111,6 +111,7 @@ class Link:
         self._reader = FrameReader()
         self.state = State.DISCONNECTED
         self.parameters = Parameters()
+        self.progress = 0  # frames that either side has taken from the other
         self._reset()
 
     def _reset(self) -> None:
@@ -215,6 +216,7 @@ class Link:
                 yield ToSend(self._ready())
             return
         self._next_receive = (self._next_receive + 1) % _MODULUS
+        self.progress += 1
         self._received += frame.information
         if len(self._received) > self._max_payload:
             raise RemoteProtocolError(f"a message is longer than {self._max_payload} octets")
@@ -235,6 +237,7 @@ class Link:
         for count, frame in enumerate(self._unacknowledged, 1):
             if (frame.send + 1) % _MODULUS == receive:
                 del self._unacknowledged[:count]
+                self.progress += count
                 break
         if not self._unacknowledged and not self._unsent:
             self.state = State.WAITING
