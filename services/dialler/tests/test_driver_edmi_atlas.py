@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -21,6 +22,7 @@ from mts_dialler.drivers.edmi_testing import (
     DENIED,
     NOT_LOGGED_IN,
     NOT_READY,
+    UNKNOWN,
     ScriptedMeter,
     long,
     refusal,
@@ -249,8 +251,8 @@ async def test_the_survey_gives_the_start_of_each_period() -> None:
 
 
 async def test_the_stamp_of_a_record_can_be_set_to_the_start_of_its_period() -> None:
-    family = type(ATLAS)(ATLAS.wide, ATLAS.scheme, ATLAS.last_billing, ATLAS.billing_before, ATLAS.meter, Stamp.START)
-    report = await Test(meter(), survey=DAY, driver=EdmiDriver(family)).run()
+    driver = EdmiDriver(replace(ATLAS, stamp=Stamp.START))
+    report = await Test(meter(), survey=DAY, driver=driver).run()
     assert str(report.data().survey[0].readings[0].value) == "8.16"
 
 
@@ -410,6 +412,14 @@ async def test_a_meter_without_block_reading_is_read_one_by_one() -> None:
     assert set(test.states().values()) == {SectionState.READ}
     assert len([payload for payload in test.commands if payload.startswith(b"M")]) == 1
     assert named(test.report)["Voltage L1"].number == Decimal("230.1")
+
+
+async def test_a_meter_that_tells_no_types_has_the_usual_ones() -> None:
+    test = Test(meter(infos=dict.fromkeys(INFOS, UNKNOWN)))
+    report = await test.run()
+    assert properties(report)["CT\\VT ratios"] == "CT: 600:5 VT: 1:1"
+    assert named(report)["Active Energy Import"].number == Decimal(20330)
+    assert set(test.states().values()) == {SectionState.READ}
 
 
 async def test_what_the_meter_denies_is_partial_and_what_it_has_not_got_is_not() -> None:

@@ -48,9 +48,14 @@ class Meter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`wide`: register numbers of four bytes. `stamp`: what the times of survey records are (decision 0040)."""
+    """In what the families differ.
+
+    `wide`: register numbers of four bytes. `ratio_type`: the letter of the transformer ratios, where the meter does not
+    say. `stamp`: what the times of survey records are (decision 0040).
+    """
 
     wide: bool
+    ratio_type: str
     scheme: Scheme
     last_billing: int
     billing_before: int
@@ -58,8 +63,8 @@ class Family:
     stamp: Stamp = Stamp.END
 
 
-ATLAS = Family(False, AtlasScheme(), registers.ATLAS_LAST_BILLING, registers.ATLAS_BILLING_BEFORE, Atlas)
-GENIUS = Family(True, GeniusScheme(), registers.GENIUS_LAST_BILLING, registers.GENIUS_BILLING_BEFORE, Genius)
+ATLAS = Family(False, "L", AtlasScheme(), registers.ATLAS_LAST_BILLING, registers.ATLAS_BILLING_BEFORE, Atlas)
+GENIUS = Family(True, "F", GeniusScheme(), registers.GENIUS_LAST_BILLING, registers.GENIUS_BILLING_BEFORE, Genius)
 
 
 class EdmiDriver:
@@ -154,9 +159,12 @@ class _Reading:
             raise found.failures[0]
 
     async def _ratios(self) -> None:
-        """Their type differs from family to family, so it is asked for."""
-        info = await self._session.info(registers.CURRENT_MULTIPLIER)
-        found = await self._session.read_many([(register, info.type) for register in _RATIOS])
+        """Their type differs from family to family, and perhaps within one, so it is asked for."""
+        try:
+            letter = (await self._session.info(registers.CURRENT_MULTIPLIER)).type
+        except CommandFailed:
+            letter = self._family.ratio_type
+        found = await self._session.read_many([(register, letter) for register in _RATIOS])
         numbers = [found.values.get(register) for register in _RATIOS]
         if any(isinstance(number, Decimal) for number in numbers):
             shown_numbers = [plain(number) if isinstance(number, Decimal) else "?" for number in numbers]
