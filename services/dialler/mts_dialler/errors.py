@@ -53,6 +53,24 @@ class ConnectTimeout(DiallerError):
     failure = FailureKind.NO_ANSWER
 
 
+class DialBusy(DiallerError):
+    """The number is in another call."""
+
+    failure = FailureKind.BUSY
+
+
+class DialNoAnswer(DiallerError):
+    """The number rang, and nobody took the call."""
+
+    failure = FailureKind.NO_ANSWER
+
+
+class DialNoCarrier(DiallerError):
+    """The number was reached, or was not, but no modem was."""
+
+    failure = FailureKind.NO_CARRIER
+
+
 class LineDropped(DiallerError):
     """The connection ended while it was needed."""
 
@@ -60,7 +78,7 @@ class LineDropped(DiallerError):
 
 
 class LineFault(DiallerError):
-    """Our own end cannot make the call: no sockets left, no network."""
+    """Our own end cannot make the call: no sockets left, no dial tone, a mute modem. It costs the test nothing."""
 
     failure = FailureKind.LINE_FAULT
 

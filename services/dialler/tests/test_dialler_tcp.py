@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from mts_dialler.channels import tcp
+from mts_dialler.channels.inbox import PAUSE_ABOVE
 from mts_dialler.errors import ConnectRefused, ConnectTimeout, DiallerError, LineDropped, LineFault, MeterSilent
 from mts_dialler.testing import eventually
 
@@ -78,7 +79,7 @@ async def test_what_came_before_the_end_is_read_before_the_end_is_told() -> None
 
     async with meter(last_words) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
-        await eventually(lambda: channel._end is not None)
+        await eventually(lambda: channel._inbox.ended)
         assert await channel.read(100, SECONDS) == b"B0"
         with pytest.raises(LineDropped, match="far end"):
             await channel.read(100, SECONDS)
@@ -131,12 +132,12 @@ async def test_unread_bytes_are_bounded() -> None:
 
     async with meter(flood) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
-        await eventually(lambda: channel._paused)
-        assert len(channel._unread) <= tcp._PAUSE_ABOVE + tcp._CHUNK
+        await eventually(lambda: channel._inbox._paused)
+        assert len(channel._inbox._unread) <= PAUSE_ABOVE + tcp._CHUNK
         total = 0
         while total < 1024 * 1024:  # reading goes on after a pause
             total += len(await channel.read(4096, SECONDS))
-            assert len(channel._unread) <= tcp._PAUSE_ABOVE + tcp._CHUNK
+            assert len(channel._inbox._unread) <= PAUSE_ABOVE + tcp._CHUNK
         await channel.close()
 
 

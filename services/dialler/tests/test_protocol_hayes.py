@@ -160,7 +160,8 @@ def test_a_modem_that_answers_in_numbers_connects(said: bytes, speed: int | None
     [
         (b"\r\nNO DIAL TONE\r\n", Answer(Result.NO_DIAL_TONE)),
         (b"\r\nCALL BARRED\r\n", Answer(Result.CALL_BARRED)),
-        (b"\r\n+CME ERROR: 30\r\n", Answer(Result.ERROR, "no network service")),
+        (b"\r\n+CME ERROR: 30\r\n", Answer(Result.NO_SERVICE, "no network service")),
+        (b"\r\n+CME ERROR: 3\r\n", Answer(Result.ERROR, "operation not allowed")),
         (b"\r\n+CME ERROR: SIM busy\r\n", Answer(Result.ERROR, "SIM busy")),
         (b"\r\n+CMS ERROR: 999\r\n", Answer(Result.ERROR, "999")),
     ],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from mts_common.messages import Transport
+from mts_common.messages import NameValue, Transport
+from mts_dialler.protocols.parity import CharacterFormat
 
 
 class Channel(Protocol):
@@ -29,4 +30,29 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Hangs up; returns soon and raises nothing, whatever the line's state; may be repeated."""
+        ...
+
+
+@runtime_checkable
+class OwnChannel(Channel, Protocol):
+    """A channel over a line that this dialler has to itself, and so knows more of.
+
+    Where the line's own port goes away in a call, `LineFault` is raised in place of `LineDropped`.
+    """
+
+    @property
+    def facts(self) -> tuple[NameValue, ...]:
+        """What the line is like in this call, to stand among the meter's properties: signal strength."""
+        ...
+
+    @property
+    def character_format(self) -> CharacterFormat | None:
+        """How characters must travel in octets for this call; None: as is usual for the meter type."""
+        ...
+
+    async def set_speed(self, baud: int | None) -> None:
+        """From the next byte on, once all that was written has been sent; None = the speed for a sign-on.
+
+        Does nothing where the speed is fixed, as it is behind every modem. Raises `LineDropped`.
+        """
         ...

@@ -11,11 +11,11 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final, cast
 
 from mts_common.messages import Transport
-from mts_dialler.errors import ConnectRefused, ConnectTimeout, DiallerError, LineDropped, LineFault, MeterSilent
+from mts_dialler.channels.inbox import Inbox
+from mts_dialler.errors import ConnectRefused, ConnectTimeout, DiallerError, LineDropped, LineFault
 
 CLOSE_SECONDS: Final = 1.0
 _CHUNK = 8 * 1024
-_PAUSE_ABOVE = 64 * 1024  # unread bytes; more stay with the kernel, whose window then stops the far end
 
 _KEEPALIVE = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
@@ -94,36 +94,18 @@ class TcpChannel(asyncio.BufferedProtocol):
 
     def __init__(self) -> None:
         self._chunk = bytearray(_CHUNK)
-        self._unread = bytearray()
-        self._paused = False
-        self._arrived = asyncio.Event()  # bytes, or the end
+        self._inbox = Inbox()  # what it holds back stays with the kernel, whose window then stops the far end
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
-        self._end: str | None = None  # why no more bytes can come
-        self._cause: Exception | None = None
         self._wire: asyncio.Transport
 
     async def read(self, max_bytes: int, seconds: float) -> bytes:
-        if not self._unread and self._end is None:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._arrived.wait()
-            except TimeoutError:
-                raise MeterSilent(f"the meter sent nothing for {seconds:g} s") from None
-        if not self._unread:
-            raise self._dropped()
-        data = bytes(self._unread[:max_bytes])
-        del self._unread[:max_bytes]
-        if self._paused and len(self._unread) <= _PAUSE_ABOVE // 2 and self._end is None:
-            self._paused = False
-            self._wire.resume_reading()
-        return data
+        return await self._inbox.read(max_bytes, seconds)
 
     async def write(self, data: bytes, seconds: float) -> None:
-        if self._end is not None:
-            raise self._dropped()
+        if self._inbox.ended:
+            raise self._inbox.dropped()
         self._wire.write(data)
         try:
             async with asyncio.timeout(seconds):
@@ -131,10 +113,10 @@ class TcpChannel(asyncio.BufferedProtocol):
         except TimeoutError:
             raise LineDropped(f"the connection took no bytes for {seconds:g} s") from None
         if self._closed.is_set():
-            raise self._dropped()
+            raise self._inbox.dropped()
 
     async def close(self) -> None:
-        self._end = self._end or "the connection was closed"
+        self._inbox.end("the connection was closed")
         self._wire.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -144,30 +126,21 @@ class TcpChannel(asyncio.BufferedProtocol):
         finally:
             self._wire.abort()
 
-    def _dropped(self) -> LineDropped:
-        dropped = LineDropped(self._end or "the connection was closed")
-        dropped.__cause__ = self._cause
-        return dropped
-
     # --- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast(asyncio.Transport, transport)
+        self._inbox.flow = self._wire
         self._wire.set_write_buffer_limits(high=0)  # writable means that all bytes were handed to the kernel
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - one buffer, whatever the hint
         return self._chunk
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._unread += memoryview(self._chunk)[:nbytes]
-        self._arrived.set()
-        if len(self._unread) > _PAUSE_ABOVE and not self._paused:
-            self._paused = True
-            self._wire.pause_reading()
+        self._inbox.put(memoryview(self._chunk)[:nbytes])
 
     def eof_received(self) -> None:
-        self._end = self._end or "the far end closed the connection"
-        self._arrived.set()
+        self._inbox.end("the far end closed the connection")
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -176,8 +149,6 @@ class TcpChannel(asyncio.BufferedProtocol):
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end = self._end or "the connection was lost"
-        self._cause = exc
-        self._arrived.set()
+        self._inbox.end("the connection was lost", exc)
         self._writable.set()
         self._closed.set()

@@ -40,7 +40,13 @@ _ANYWHERE: Mapping[type[Action] | Step, State] = {Step.DROPPED: State.DOWN, Step
 
 HOST: Mapping[State, Mapping[type[Action] | Step, State]] = {
     State.DOWN: {**_ANYWHERE, Reset: State.RESETTING},
-    State.RESETTING: {**_ANYWHERE, Reset: State.RESETTING, Command: State.RESETTING, Step.READY: State.IDLE},
+    State.RESETTING: {
+        **_ANYWHERE,
+        Reset: State.RESETTING,
+        Command: State.RESETTING,
+        Escape: State.ESCAPING,  # a modem that does not answer may be in a call that nobody knows of
+        Step.READY: State.IDLE,
+    },
     State.IDLE: {
         **_ANYWHERE,
         Reset: State.RESETTING,
@@ -51,11 +57,11 @@ HOST: Mapping[State, Mapping[type[Action] | Step, State]] = {
     State.DIALLING: {**_ANYWHERE, Abort: State.HANGING_UP},
     State.CONNECTED: {**_ANYWHERE, Escape: State.ESCAPING, Step.CARRIER_LOST: State.IDLE},
     State.ESCAPING: {**_ANYWHERE, HangUp: State.HANGING_UP},
-    State.HANGING_UP: {**_ANYWHERE, HangUp: State.HANGING_UP},
+    State.HANGING_UP: {**_ANYWHERE, HangUp: State.HANGING_UP, Reset: State.RESETTING},
     State.FAULTY: {**_ANYWHERE, Reset: State.RESETTING},
 }
 
-_COMMANDED = {Result.OK, Result.ERROR}
+_COMMANDED = {Result.OK, Result.ERROR, Result.NO_SERVICE}
 _CALL_ENDED = dict.fromkeys(set(Result) - {Result.OK, Result.RING, Result.CONNECT}, State.IDLE)
 
 MODEM: Mapping[State, Mapping[Result, State]] = {

@@ -22,6 +22,7 @@ class Result(Enum):
     DELAYED = "redial delayed"
     BLACKLISTED = "number blacklisted by the modem"
     CALL_BARRED = "call barred"
+    NO_SERVICE = "no service"  # the terminal's own trouble with its SIM or its network
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,18 @@ _CONNECT = re.compile(r"CONNECT(?:[ /](.*))?")
 _EQUIPMENT_ERROR = re.compile(r"\+CM[ES] ERROR: ?(.*)")
 
 # 3GPP TS 27.007, 9.2: what a GSM terminal gives as the number of a +CME ERROR.
-_EQUIPMENT_ERRORS: Mapping[str, str] = {
-    "3": "operation not allowed",
-    "4": "operation not supported",
-    "10": "SIM not inserted",
-    "11": "SIM PIN required",
-    "12": "SIM PUK required",
-    "13": "SIM failure",
-    "14": "SIM busy",
-    "15": "SIM wrong",
-    "16": "incorrect password",
-    "30": "no network service",
-    "31": "network time-out",
-    "32": "emergency calls only",
+_EQUIPMENT_ERRORS: Mapping[str, Answer] = {
+    "3": Answer(Result.ERROR, "operation not allowed"),
+    "4": Answer(Result.ERROR, "operation not supported"),
+    "10": Answer(Result.NO_SERVICE, "SIM not inserted"),
+    "11": Answer(Result.NO_SERVICE, "SIM PIN required"),
+    "12": Answer(Result.NO_SERVICE, "SIM PUK required"),
+    "13": Answer(Result.NO_SERVICE, "SIM failure"),
+    "14": Answer(Result.NO_SERVICE, "SIM busy"),
+    "15": Answer(Result.NO_SERVICE, "SIM wrong"),
+    "30": Answer(Result.NO_SERVICE, "no network service"),
+    "31": Answer(Result.NO_SERVICE, "network time-out"),
+    "32": Answer(Result.NO_SERVICE, "emergency calls only"),
 }
 
 
@@ -106,5 +106,5 @@ def textual(line: str) -> Answer | None:
     if connected := _CONNECT.fullmatch(line):
         return Answer(Result.CONNECT, (connected[1] or "").strip())
     if failed := _EQUIPMENT_ERROR.fullmatch(line):
-        return Answer(Result.ERROR, _EQUIPMENT_ERRORS.get(failed[1], failed[1]))
+        return _EQUIPMENT_ERRORS.get(failed[1], Answer(Result.ERROR, failed[1]))
     return None
