@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import uvloop
@@ -15,6 +15,8 @@ from mts_common.settings import Settings
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 """A service's work: runs until the stop event is set, then drains and returns."""
+
+CANCEL_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +55,23 @@ async def until_stopped(stop: asyncio.Event, parts: Mapping[str, Coroutine[Any, 
             task.result()
             raise PartEnded(task.get_name())
     finally:
-        for task in [*tasks, stopped]:
+        await _end([*tasks, stopped])
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks until they have ended.
+
+    The AMQP client may answer a cancel in the middle of a call with a fault of the connection. To the task that is a
+    reason to try again, so it is cancelled again.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        done, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+        for task in done:
+            if not task.cancelled():
+                task.exception()
 
 
 class PartEnded(Exception):
