@@ -9,6 +9,7 @@ class Family(Enum):
     IEC = auto()
     HDLC = auto()
     WRAPPER = auto()
+    EDMI = auto()
 
 
 _FAMILIES = {
@@ -23,6 +24,7 @@ _FAMILIES = {
     "ISKRA_MT880": Family.HDLC,
     "ITRON_SL7000": Family.HDLC,
     "CEWEPRO100": Family.HDLC,
+    "EDMIATLAS": Family.EDMI,
 }
 METER_TYPES = tuple(_FAMILIES)
 

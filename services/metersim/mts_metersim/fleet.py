@@ -98,6 +98,16 @@ class DlmsOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class EdmiOptions:
+    """How an EDMI meter differs from its usual behaviour."""
+
+    not_ready: int = 0
+    duplicates: bool = False
+    bare_refusal: bool = False
+    start_stamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How this meter differs from its type's usual behaviour."""
 
@@ -121,6 +131,7 @@ class Options:
     clock_sets: Rule | None = None
     empty_survey: bool = False
     dlms: DlmsOptions = DlmsOptions()
+    edmi: EdmiOptions = EdmiOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +230,7 @@ def _check(meter: Meter, where: str) -> None:
         "options.channels": bool(options.channels) and set(options.channels) <= set(CHANNELS),
         "options.profile": options.profile in ("", "demand", "energy", "cumulative"),
         "options.refusal": options.refusal in ("", "nak", "b0", "error"),
-        "password": meter.meter_type != "ELSTERA1700" or len(meter.password) in (0, 8),
+        "password": _right_form(meter),
         "options (rules: days at least 1, minutes in steps of 5)": all(
             rule.every_days > 0 and rule.start_minute % 5 == 0 and rule.minutes % 5 == 0 for rule in rules
         ),
@@ -240,6 +251,15 @@ _DLMS_CHOICES = {
     "nulls": ("", "none", "clock", "all"),
     "release": ("answered", "ignored"),
 }
+
+
+def _right_form(meter: Meter) -> bool:
+    """Whether the password is one that a host can give."""
+    if meter.meter_type == "ELSTERA1700":
+        return len(meter.password) in (0, 8)
+    if meter.meter_type in METER_TYPES and family_of(meter.meter_type) is Family.EDMI:
+        return not meter.password or re.fullmatch(r"[!-+\--~]+,[!-~]+", meter.password) is not None
+    return meter.password.isascii()
 
 
 def _known_place(meter: Meter) -> bool:
@@ -265,6 +285,8 @@ def _options(raw: object, where: str) -> Options:
             item[rule] = _built(Rule, item[rule], f"{where}.{rule}")
     if "dlms" in item:
         item["dlms"] = _built(DlmsOptions, item["dlms"], f"{where}.dlms")
+    if "edmi" in item:
+        item["edmi"] = _built(EdmiOptions, item["edmi"], f"{where}.edmi")
     return _built(Options, item, where)
 
 

@@ -18,5 +18,15 @@ def place_of(meter: Meter) -> Place:
     family = family_of(meter.meter_type)
     if family is Family.IEC:
         return family, meter.outstation_address
+    if family is Family.EDMI:
+        return family, str(edmi_number(meter))
     server = address_of(meter).server
     return family, str(server.logical) if family is Family.WRAPPER else server.field.hex()
+
+
+def edmi_number(meter: Meter) -> int:
+    """The serial number by which an EDMI meter is called. Raises ValueError."""
+    number = int(meter.outstation_address or meter.serial_number)
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"{number} does not fit four octets")
+    return number

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from mts_metersim.edmi_party import EdmiParty
 from mts_metersim.families import Family, family_of
 from mts_metersim.hdlc_party import HdlcParty
 from mts_metersim.iec_party import IecParty
@@ -13,6 +14,7 @@ _PARTIES: dict[Family, Callable[[Sequence[Unit], SignedOn, Note], Party]] = {
     Family.IEC: IecParty,
     Family.HDLC: HdlcParty,
     Family.WRAPPER: WrapperParty,
+    Family.EDMI: EdmiParty,
 }
 
 

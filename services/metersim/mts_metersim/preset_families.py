@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from mts_metersim.fleet import DlmsOptions, LoadSpec, Meter, Options
+from mts_metersim.families import Family, family_of
+from mts_metersim.fleet import DlmsOptions, EdmiOptions, LoadSpec, Meter, Options
 
 KINDS = ("house", "shop", "factory")
 INSTALLED_DAYS_AGO = 40
 FIRST_SERIAL = 70_000_000
 
-# Meter type, password form ("" = none, "lls"), what is special about it, options.
+# Meter type, password form ("" = none, "lls", "user" = USER,PASSWORD), what is special about it, options.
 _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("DLMS", "lls", None, Options()),
     ("DLMS", "", "null_data", Options(dlms=DlmsOptions(nulls="all"))),
@@ -20,9 +21,17 @@ _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("ITRON_SL7000", "lls", "deviation_refused", Options(dlms=DlmsOptions(range_deviation="refused"))),
     ("CEWEPRO100", "lls", None, Options()),
     ("CEWEPRO100", "lls", "newest_first", Options(dlms=DlmsOptions(lifo=True))),
+    ("EDMIATLAS", "user", None, Options()),
+    ("EDMIATLAS", "user", "data_not_ready", Options(edmi=EdmiOptions(not_ready=1, duplicates=True))),
 )
 # Meters of several protocols on one line.
-_SHARED = (("DLMS", "1/1/17"), ("ISKRA_MT880", "1/1/18"), ("IEC62056_21", "003"), ("ITRON_SL7000", "1/1/19/4"))
+_SHARED = (
+    ("DLMS", "lls", "1/1/17"),
+    ("ISKRA_MT880", "lls", "1/1/18"),
+    ("IEC62056_21", "lls", "003"),
+    ("ITRON_SL7000", "lls", "1/1/19/4"),
+    ("EDMIATLAS", "user", ""),
+)
 DEFAULT_COUNT = len(_SPECIMENS) + len(_SHARED)
 
 
@@ -35,18 +44,21 @@ def families(count: int) -> list[Meter]:
 def _meter(index: int) -> Meter:
     shared = index - len(_SPECIMENS)
     if 0 <= shared < len(_SHARED):
-        meter_type, address = _SHARED[shared]
-        return replace(_sound(index, meter_type, "lls"), line="shared", outstation_address=address)
+        meter_type, password, address = _SHARED[shared]
+        meter = _sound(index, meter_type, password)
+        return replace(meter, line="shared", outstation_address=address or meter.serial_number)
     meter_type, password, special, options = _SPECIMENS[index % len(_SPECIMENS)]
     return replace(_sound(index, meter_type, password), special=special, options=options)
 
 
 def _sound(index: int, meter_type: str, password: str) -> Meter:
+    secrets = {"lls": f"SIM{index:05d}", "user": f"READER,SIM{index:05d}"}
     serial = str(FIRST_SERIAL + index)
     return Meter(
         meter_type=meter_type,
         serial_number=serial,
+        outstation_address=serial if family_of(meter_type) is Family.EDMI else "",
         load=LoadSpec(seed=index + 1, kind=KINDS[index % len(KINDS)]),
-        password=f"SIM{index:05d}" if password else "",
+        password=secrets.get(password, ""),
         installed_days_ago=INSTALLED_DAYS_AGO,
     )

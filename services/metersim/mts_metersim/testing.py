@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from mts_metersim import edmi
 from mts_metersim.axdr import Parser, Value, length
+from mts_metersim.edmi import Envelope, Message
 from mts_metersim.hdlc import RR, SNRM, Frame, Receiver, ServerAddress
 from mts_metersim.hdlc_link import LLC_ANSWER, LLC_REQUEST
 from mts_metersim.port import Call
@@ -144,3 +146,29 @@ def low_level_aarq(secret: str, conformance: int = 0x001E1D, pdu: int = 0xFFFF, 
     user = bytes.fromhex("01000000065F1F0400") + conformance.to_bytes(3, "big") + pdu.to_bytes(2, "big")
     items += bytes([0xBE, len(user) + 2, 0x04, len(user)]) + user
     return b"\x60" + length(len(items)) + items
+
+
+class EdmiHost:
+    """A client of one EDMI meter by E-frames, or by plain ones where `serial` is None."""
+
+    def __init__(self, call: Call, serial: int | None, source: int = 1) -> None:
+        self._call = call
+        self._serial = serial
+        self._source = source
+        self._sequence = 0
+
+    def ask(self, payload: bytes) -> bytes:
+        """The payload of the one answer."""
+        (answer,) = self.answers(payload)
+        return answer
+
+    def answers(self, payload: bytes) -> list[bytes]:
+        """The payloads of all answers, each with the addresses turned round and the same number."""
+        self._sequence += 1
+        there = None if self._serial is None else Envelope(self._serial, self._source, self._sequence)
+        receiver = edmi.Receiver()
+        receiver.feed(answered(self._call, Message(payload, there).encoded()))
+        messages = list(iter(receiver.next, None))
+        back = None if there is None else there.returned()
+        _must(all(message.envelope == back for message in messages))
+        return [message.payload for message in messages]

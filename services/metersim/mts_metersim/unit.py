@@ -23,6 +23,7 @@ class Unit:
         self.installed = self.clock.now() // DAY * DAY - meter.installed_days_ago * DAY
         self.spoilt_checks = 0
         self.dropped = False
+        self.late_answers = 0
         self._greatest: dict[tuple[str, int, int, int], list[tuple[int, int]]] = {}
         self._day_starts: list[tuple[_Sums, _Sums]] = [((0,) * len(CHANNELS), (0,) * len(CHANNELS))]
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mts_metersim import edmi
+from mts_metersim.edmi import Message
 from mts_metersim.families import Family, family_of
 from mts_metersim.hdlc import POLL, Frame, Receiver
 from mts_metersim.iec import SOH, STX
@@ -11,6 +13,7 @@ from mts_metersim.wrapper import HEAD
 
 CHUNK = 4096
 _AARE = 0x61
+_EDMI_DATA = (b"R", b"M", b"I", b"O", b"F")
 
 
 class Wire:
@@ -54,7 +57,19 @@ class HdlcWire(Wire):
         return _endless_segments(frame)
 
 
-_WIRES = {Family.IEC: IecWire(), Family.HDLC: HdlcWire(), Family.WRAPPER: Wire()}
+class EdmiWire(Wire):
+    """CRCs, registers without an ETX."""
+
+    def spoilt(self, reply: bytes) -> bytes:
+        message = _edmi_message(reply)
+        return reply if message is None else message.encoded(spoil=0x55)
+
+    def endless(self, reply: bytes) -> Iterator[bytes] | None:
+        message = _edmi_message(reply)
+        return _without_end(reply) if message is not None and message.payload[:1] in _EDMI_DATA else None
+
+
+_WIRES = {Family.IEC: IecWire(), Family.HDLC: HdlcWire(), Family.WRAPPER: Wire(), Family.EDMI: EdmiWire()}
 
 
 def wire_of(unit: Unit) -> Wire:
@@ -66,6 +81,18 @@ def _endless_lines() -> Iterator[bytes]:
     yield bytes([STX])
     while True:
         yield line * (CHUNK // len(line))
+
+
+def _edmi_message(reply: bytes) -> Message | None:
+    receiver = edmi.Receiver()
+    receiver.feed(reply)
+    return receiver.next()
+
+
+def _without_end(reply: bytes) -> Iterator[bytes]:
+    yield reply[:-1]
+    while True:
+        yield bytes(CHUNK)
 
 
 def _endless_segments(first: Frame) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import pytest
 from mts_metersim.fleet import FleetError, LoadSpec, Meter, load_fleet
 from mts_metersim.hdlc import SNRM, Frame, ServerAddress
 from mts_metersim.presets import fleet
-from mts_metersim.testing import HdlcHost, answered, attribute_of, call_to, get_request, low_level_aarq
+from mts_metersim.testing import EdmiHost, HdlcHost, answered, attribute_of, call_to, get_request, low_level_aarq
 from mts_metersim.unit import Unit
 
 NOW = 1_795_000_000 * 1_000_000_000
@@ -37,6 +37,9 @@ def test_meters_of_several_protocols_share_a_line() -> None:
         host = HdlcHost(call, client, server)
         host.ask(low_level_aarq("ANY"))
         assert attribute_of(host, get_request(1, bytes([0, 0, 96, 1, 0, 255]), 2))[2:].decode() == serial
+        edmi = EdmiHost(call, int(meters[4].serial_number))
+        assert edmi.ask(b"LANY,ONE\0") == b"\x06"
+        assert edmi.ask(b"R\xf0\x02")[3:-1].decode() == meters[4].serial_number
         assert answered(call, b"/?003!\r\n").startswith(b"/MCS")
         answered(call, b"\x01B0\x03\x71")
 
@@ -66,6 +69,10 @@ def item(meter_type: str, **more: Any) -> dict[str, Any]:
         ([item("DLMS", options={"dlms": {"lifo": 1}})], r"options\.dlms\.lifo must be bool"),
         ([item("DLMS", line="a"), item("ITRON_SL7000", line="a", outstationAddress="2/1")], "2 meters with address"),
         ([item("DLMS", line="a"), item("DLMS_WRAPPER", line="a")], "TCP wrapper"),
+        ([item("EDMIATLAS", outstationAddress="A1")], "bad outstationAddress"),
+        ([item("EDMIATLAS", outstationAddress="4294967296")], "bad outstationAddress"),
+        ([item("EDMIATLAS", password="NO-COMMA")], "bad password"),
+        ([item("EDMIATLAS", line="a"), item("EDMIATLAS", line="a")], "2 meters with address '12345678'"),
     ],
 )
 def test_what_no_line_can_hold_is_refused_by_name(items: list[dict[str, Any]], named: str, tmp_path: Path) -> None:
