@@ -53,7 +53,7 @@ _TYPES = (
     MeterType("DLMS_WRAPPER", _DLMS_ADDRESS, _DLMS_PASSWORD, transports=(Transport.TCP,), supported=True),
     MeterType("EDMIATLAS", _EDMI_ADDRESS, _EDMI_PASSWORD, supported=True),
     MeterType("EDMIGENIUS", _EDMI_ADDRESS, _EDMI_PASSWORD, supported=True),
-    MeterType("ELSTERA1140", _ELSTER_ADDRESS, _ELSTER_PASSWORD),
+    MeterType("ELSTERA1140", _ELSTER_ADDRESS, _ELSTER_PASSWORD, supported=True),
     MeterType("ELSTERA1700", _ELSTER_ADDRESS, _ELSTER_PASSWORD, supported=True),
     MeterType("ELSTERAS230", _ANY, _ANY),
     MeterType("EMH_LZQJ", _IEC_ADDRESS, _IEC_PASSWORD, supported=True),

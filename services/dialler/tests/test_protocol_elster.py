@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mts_dialler.protocols.elster import encodings
+from mts_dialler.protocols.elster import encodings, layouts
 from mts_dialler.protocols.elster.identities import (
     Model,
     ProfileSize,
-    channel_sources,
-    keeps_daylight_saving,
     model,
     parse_packet,
     parse_text,
@@ -154,8 +152,37 @@ def test_a_text_of_other_octets_is_refused() -> None:
     ],
 )
 def test_channel_masks(mask: int, sources: tuple[int, ...], daylight_saving: bool) -> None:
-    assert channel_sources(mask) == sources
-    assert keeps_daylight_saving(mask) is daylight_saving
+    assert layouts.A1700.channels(mask) == sources
+    assert layouts.A1700.daylight_saving(mask, 0x89) is daylight_saving
+
+
+@pytest.mark.parametrize(
+    ("tail", "sources", "daylight_saving"),
+    [
+        ("400109", (1, 8), False),
+        ("c00389", (1, 2, 8, 9), True),
+        ("00ff09", (1, 2, 3, 4, 5, 6, 7, layouts.VA_EXPORT), False),
+        ("3f0009", (), False),
+    ],
+)
+def test_channel_masks_of_an_a1140(tail: str, sources: tuple[int, ...], daylight_saving: bool) -> None:
+    mask, period = int(tail[:4], 16), int(tail[4:], 16)
+    assert layouts.A1140.channels(mask) == sources
+    assert layouts.A1140.daylight_saving(mask, period) is daylight_saving
+
+
+def test_source_codes_by_product() -> None:
+    assert [layouts.A1700.source(code) for code in (0, 1, 8, 14, 15)] == [0, 1, 8, 14, 0]
+    assert [layouts.A1140.source(code) for code in (0, 1, 8, 9, 15, 16, 17)] == [0, 1, layouts.VA_EXPORT, 0, 8, 9, 0]
+
+
+def test_encodings_of_an_a1140() -> None:
+    assert encodings.clock_seconds(payload("693")[2:6]) == datetime(2011, 3, 15, 8, 25, 55)
+    assert encodings.seconds(datetime(2011, 3, 15, 8, 25, 55)) == payload("693")[2:6]
+    assert encodings.binary_ratio(bytes.fromhex("0000753000 0001F4")) == (Decimal("300.00"), Decimal("5.00"))
+    for refused in (encodings.clock_seconds, encodings.binary_ratio):
+        with pytest.raises(RemoteProtocolError):
+            refused(bytes(4))
 
 
 def test_the_profile_size_counts_packets_of_64() -> None:

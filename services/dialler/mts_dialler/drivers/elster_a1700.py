@@ -1,4 +1,4 @@
-"""The Elster A1700 over IEC 62056-21 programming mode."""
+"""The Elster A1700 and its like over IEC 62056-21 programming mode."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mts_dialler.drivers import elster_registers as registers
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.drivers.elster_session import ElsterSession, IdentityUnread
 from mts_dialler.drivers.elster_survey import ElsterSurvey, channel_name
+from mts_dialler.drivers.elster_types import ElsterType
 from mts_dialler.drivers.exchange import Exchange
 from mts_dialler.drivers.iec_readout import plain
 from mts_dialler.drivers.meter_clock import meter_clock
@@ -39,10 +40,14 @@ _WITH_PASSWORD = _OPEN | {
 }
 
 
-class ElsterA1700Driver:
-    """Reads an A1700. Without a password only what the meter shows anyone counts as asked for; the rest is tried."""
+class ElsterDriver:
+    """Reads the meters of one type.
 
-    def __init__(self, character_format: CharacterFormat = CharacterFormat.SEVEN_EVEN) -> None:
+    Without a password only what the meter shows anyone counts as asked for; the rest is tried.
+    """
+
+    def __init__(self, kind: ElsterType, character_format: CharacterFormat = CharacterFormat.SEVEN_EVEN) -> None:
+        self._kind = kind
         self._character_format = character_format
 
     def sections(self, terms: Terms) -> frozenset[Section]:
@@ -51,10 +56,10 @@ class ElsterA1700Driver:
 
     async def read(self, line: Line, terms: Terms, report: ReportBuilder) -> None:
         exchange = Exchange(line, self._character_format)
-        session = ElsterSession(exchange, terms.password)
+        session = ElsterSession(exchange, terms.password, self._kind.product)
         try:
             identification, model = await session.sign_on(_address(terms.outstation_address))
-            await _Reading(session, model, terms, report).read(identification)
+            await _Reading(session, self._kind, model, terms, report).read(identification)
         finally:
             await exchange.sign_off()
 
@@ -70,8 +75,11 @@ def _address(outstation: str) -> str:
 class _Reading:
     """One test of one meter. What has only to be read comes before what must be written to be read."""
 
-    def __init__(self, session: ElsterSession, model: Model, terms: Terms, report: ReportBuilder) -> None:
+    def __init__(
+        self, session: ElsterSession, kind: ElsterType, model: Model, terms: Terms, report: ReportBuilder
+    ) -> None:
         self._session = session
+        self._kind = kind
         self._model = model
         self._terms = terms
         self._report = report
@@ -83,7 +91,11 @@ class _Reading:
         await self._section(Section.CLOCK, self._clock)
         await self._section(Section.STATUS_EVENTS, self._status_events, self._event_counters)
         await self._section(
-            Section.PROPERTIES, lambda: self._properties(identification), self._scheme, self._transformers
+            Section.PROPERTIES,
+            lambda: self._properties(identification),
+            self._firmware,
+            self._scheme,
+            self._transformers,
         )
         await self._section(Section.PROFILE_CONFIGURATION, self._profile_configuration)
         await self._section(
@@ -128,9 +140,9 @@ class _Reading:
 
     async def _clock(self) -> None:
         await self._optional(self._read_daylight_saving)
-        data = await self._session.read(identities.CLOCK, 7)
+        data = await self._session.read(*self._kind.clock)
         arrived = self._session.exchange.answered_at
-        wall = encodings.clock(data)
+        wall = self._kind.parse_clock(data)
         zone = self._terms.zone
         time = nearest(wall, zone, arrived) if self._daylight_saving else standard_to_utc(wall, zone)
         self._clock_error = wall - _wall(arrived, zone)
@@ -146,11 +158,26 @@ class _Reading:
         except IdentityUnread as refusal:
             self._session.exchange.line.note(str(refusal))
 
+    async def _known(self, identity: str, octets: int) -> bytes | None:
+        """None for an identity that this meter has not got."""
+        try:
+            return await self._session.read(identity, octets)
+        except IdentityUnread as unread:
+            if unread.why != identities.UNKNOWN_IDENTITY:
+                raise
+            self._session.exchange.line.note(str(unread))
+            return None
+
     # --- properties and status
 
     async def _properties(self, identification: Identification) -> None:
         self._property("Identification", str(identification))
-        self._property("Firmware", f"{self._model.device} issue {self._model.issue}")
+        if not self._kind.own_firmware:
+            self._property("Firmware", f"{self._model.device} issue {self._model.issue}")
+
+    async def _firmware(self) -> None:
+        if self._kind.own_firmware:
+            self._property("Firmware", identities.parse_text(await self._session.read(identities.FIRMWARE, 12)))
 
     def _property(self, name: str, value: str) -> None:
         if value:
@@ -160,15 +187,17 @@ class _Reading:
         self._property("Scheme", identities.parse_text(await self._session.read(identities.SCHEME, 16)))
 
     async def _transformers(self) -> None:
-        current = encodings.ratio(await self._session.read(identities.CURRENT_TRANSFORMER, 6))
-        voltage = encodings.ratio(await self._session.read(identities.VOLTAGE_TRANSFORMER, 7))
-        self._property(
-            "CT\\VT ratios", "CT: {}:{} VT: {}:{}".format(*(plain(number) for number in (*current, *voltage)))
-        )
+        parts = []
+        for ratio in self._kind.ratios:
+            data = await self._known(ratio.identity, ratio.octets)
+            if data is not None:
+                primary, secondary = ratio.parse(data)
+                parts.append(f"{ratio.name}: {plain(primary)}:{plain(secondary)}")
+        self._property("CT\\VT ratios", " ".join(parts))
 
     async def _profile_configuration(self) -> None:
         mask = int.from_bytes(await self._session.read(identities.PROFILE_CHANNELS, 2), "big")
-        self._report.profile_configuration += map(channel_name, identities.channel_sources(mask))
+        self._report.profile_configuration += map(channel_name, self._kind.layout.channels(mask))
         await self._optional(self._demand_period)
 
     async def _demand_period(self) -> None:
@@ -177,11 +206,14 @@ class _Reading:
         self._property("Daylight saving", "on" if self._daylight_saving else "off")
 
     async def _status_events(self) -> None:
-        self._report.status_events += identities.status_words(await self._session.read(identities.STATUS, 4))
+        status = await self._session.read(identities.STATUS, self._kind.status_octets)
+        self._report.status_events += self._kind.status_words(status)
 
     async def _event_counters(self) -> None:
-        for counter in registers.EXTENDED_COUNTERS if self._model.extended else registers.COUNTERS:
-            data = await self._session.read(counter.identity, counter.octets)
+        for counter in self._kind.extended_counters if self._model.extended else self._kind.counters:
+            data = await self._known(counter.identity, counter.octets)
+            if data is None:
+                continue
             self._number(RegisterCategory.MISCELLANEOUS, counter.name, Decimal(registers.count(counter, data)), "")
             for occurrence in registers.occurrences(counter, data):
                 self._report.status_events.append(f"{occurrence.text} at {shown(self._utc(occurrence.at))}")
@@ -193,17 +225,20 @@ class _Reading:
         self._report.registers.append(registers.number(category, name, value, units, read_at))
 
     async def _cumulative(self) -> None:
-        data = await self._session.read(identities.CUMULATIVE, registers.CUMULATIVE_OCTETS)
-        self._report.registers += registers.cumulative(data, self._session.exchange.answered_at)
+        layout = self._kind.layout
+        data = await self._session.read(identities.CUMULATIVE, registers.CUMULATIVE_OCTETS * layout.cumulative)
+        self._report.registers += registers.cumulative(data, layout, self._session.exchange.answered_at)
 
     async def _time_of_use(self) -> None:
         sources = await self._session.read(identities.TIME_OF_USE_SOURCES, self._model.rates)
         data = await self._session.read(identities.TIME_OF_USE, 8 * self._model.rates)
-        self._report.registers += registers.time_of_use(data, sources, self._session.exchange.answered_at)
+        read_at = self._session.exchange.answered_at
+        self._report.registers += registers.time_of_use(data, sources, self._kind.layout, read_at)
 
     async def _maximum_demand(self) -> None:
         octets = registers.MAXIMUM_DEMAND_OCTETS * registers.MAXIMUM_DEMANDS
-        for maximum in registers.maximum_demands(await self._session.read(identities.MAXIMUM_DEMAND, octets)):
+        data = await self._session.read(identities.MAXIMUM_DEMAND, octets)
+        for maximum in registers.maximum_demands(data, self._kind.layout):
             self._number(RegisterCategory.MISCELLANEOUS, maximum.name, maximum.demand.value, maximum.units)
             if maximum.demand.at is not None:
                 at = self._utc(maximum.demand.at)
@@ -243,6 +278,6 @@ class _Reading:
         now = _wall(self._session.exchange.line.now(), self._terms.zone)
         today = (now + self._clock_error + DAY_END).date()
         try:
-            await ElsterSurvey(self._session, survey, self._terms.zone).read(today, self._report)
+            await ElsterSurvey(self._session, self._kind, survey, self._terms.zone).read(today, self._report)
         except IdentityUnread as refusal:
             self._session.exchange.line.note(str(refusal))

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from mts_common.messages import RegisterCategory, RegisterReading
 from mts_dialler.drivers.survey import shown
-from mts_dialler.protocols.elster import encodings, identities
+from mts_dialler.protocols.elster import encodings, identities, layouts
+from mts_dialler.protocols.elster.layouts import Layout
 
-CUMULATIVE_SOURCES = tuple(range(1, 11))
-CUMULATIVE_OCTETS = 8 * len(CUMULATIVE_SOURCES)
+CUMULATIVE_OCTETS = 8  # of each register
 MAXIMUM_DEMAND_OCTETS = 12
 MAXIMUM_DEMANDS = 24  # 8 registers of the 3 greatest each
 _BEST = 3
@@ -41,6 +41,8 @@ def _source(code: int) -> Source:
             return Source("Reactive", f"Q{code - 2}", "kvar", f"kvarh Q{code - 2}")
         case 7:
             return Source("Apparent", "", "kVA", "kVAh Import")
+        case layouts.VA_EXPORT:
+            return Source("Apparent", "Export", "kVA", "kVAh Export")
         case 8 | 9 | 10:
             return Source(f"CDR {code - 7}", "", "", f"CDR {code - 7}")
         case _:
@@ -90,20 +92,21 @@ def number(category: RegisterCategory, name: str, value: Decimal, units: str, re
     return RegisterReading(category=category, name=name, number=value, units=units, read_at=read_at)
 
 
-def cumulative(data: bytes, read_at: datetime) -> Iterator[RegisterReading]:
+def cumulative(data: bytes, layout: Layout, read_at: datetime) -> Iterator[RegisterReading]:
     """Identity 507."""
-    for index, code in enumerate(CUMULATIVE_SOURCES):
-        source = SOURCES[code]
-        category = RegisterCategory.ENERGY if source.unit else RegisterCategory.MISCELLANEOUS
-        yield _energy(category, source, "", data[8 * index : 8 * index + 8], read_at)
+    for index in range(layout.cumulative):
+        if code := layout.source(index + 1):
+            source = SOURCES[code]
+            category = RegisterCategory.ENERGY if source.unit else RegisterCategory.MISCELLANEOUS
+            yield _energy(category, source, "", data[8 * index : 8 * index + 8], read_at)
 
 
-def time_of_use(data: bytes, sources: bytes, read_at: datetime) -> Iterator[RegisterReading]:
+def time_of_use(data: bytes, codes: bytes, layout: Layout, read_at: datetime) -> Iterator[RegisterReading]:
     """Identities 508 and 667: rate registers, numbered from 1; those without a source are not in use."""
-    for index, code in enumerate(sources):
-        if code in SOURCES:
+    for index, code in enumerate(codes):
+        if source := layout.source(code):
             octets = data[8 * index : 8 * index + 8]
-            yield _energy(RegisterCategory.TIME_OF_USE, SOURCES[code], f" T{index + 1}", octets, read_at)
+            yield _energy(RegisterCategory.TIME_OF_USE, SOURCES[source], f" T{index + 1}", octets, read_at)
 
 
 def _energy(
@@ -124,7 +127,7 @@ class Maximum:
     demand: encodings.MaximumDemand
 
 
-def maximum_demands(data: bytes) -> Iterator[Maximum]:
+def maximum_demands(data: bytes, layout: Layout) -> Iterator[Maximum]:
     """Identity 510: of each register the three greatest, in falling order; those never reached are left out.
 
     A second register of the same source is named by its number, the second and third greatest by their rank.
@@ -137,10 +140,10 @@ def maximum_demands(data: bytes) -> Iterator[Maximum]:
             encodings.maximum_demand(octets[at : at + MAXIMUM_DEMAND_OCTETS])
             for at in range(0, size, MAXIMUM_DEMAND_OCTETS)
         ]
-        used = [entry for entry in entries if entry.source in SOURCES and entry.at is not None]
+        used = [entry for entry in entries if layout.source(entry.source) and entry.at is not None]
         repeated = {entry.source for entry in used} & named
         for rank, entry in enumerate(sorted(used, key=lambda each: each.value, reverse=True), start=1):
-            source = SOURCES[entry.source]
+            source = SOURCES[layout.source(entry.source)]
             name = source.named("Maximum Demand") if source.unit else f"{source.quantity} Maximum Demand"
             name += f" Register {register}" if entry.source in repeated else ""
             yield Maximum(name + (f" Rank {rank}" if rank > 1 else ""), source.unit, entry)
@@ -173,6 +176,11 @@ EXTENDED_COUNTERS = (
     Counter(identities.PHASE_FAILURES, "Phase Failures", "Phase failure", 63, 18, 5, 58),
     Counter(identities.REVERSE_RUNS, "Reverse Runs", "Reverse running", 46, 6, 5),
     Counter(identities.POWER_DOWNS, "Power Downs", "Power down", 22, 2, 5),
+)
+A1140_COUNTERS = (
+    Counter(identities.TERMINAL_COVER, "Terminal Cover Openings", "Terminal cover opened", 14, 2, 3),
+    Counter(identities.MAIN_COVER, "Main Cover Openings", "Main cover opened", 14, 2, 3),
+    *COUNTERS,
 )
 
 

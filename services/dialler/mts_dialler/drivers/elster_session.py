@@ -38,10 +38,11 @@ class IdentityUnread(MeterRefused):
 
 
 class ElsterSession:
-    """One programming mode session. Without a password the meter shows what it shows anyone."""
+    """One programming mode session with a meter of `product`. Without a password it shows what it shows anyone."""
 
-    def __init__(self, exchange: Exchange, password: str) -> None:
+    def __init__(self, exchange: Exchange, password: str, product: str) -> None:
         self.exchange = exchange
+        self._product = product
         self._password = password
         self._answer = ""
 
@@ -52,14 +53,14 @@ class ElsterSession:
     async def sign_on(self, address: str) -> tuple[Identification, Model]:
         """Raises `NotConfigured` for a meter of another type, `BadCredentials` if the password is refused."""
         if self._password and (len(self._password) != PASSWORD_LENGTH or not self._password.isascii()):
-            raise NotConfigured("the password of an A1700 has 8 ASCII characters")
+            raise NotConfigured(f"the password of an {self._product} has 8 ASCII characters")
         identification, seed = await self.exchange.enter_programming(address)
         try:
             found = model(identification)
         except RemoteProtocolError as error:
             raise NotConfigured(str(error)) from error
-        if found.product not in {"", "A1700"}:
-            raise NotConfigured(f"the meter is an {found.product}, not an A1700 ({identification})")
+        if found.product not in {"", self._product}:
+            raise NotConfigured(f"the meter is an {found.product}, not an {self._product} ({identification})")
         if self._password:
             await self._authenticate(seed)
         return identification, found

@@ -1,8 +1,8 @@
-"""The A1700's load profile read packet by packet into the survey (elster-a1700.md, section 6)."""
+"""The load profile of an A1700 or A1140 read packet by packet into the survey (elster-a1700.md, section 6)."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -10,9 +10,10 @@ from mts_common.messages import FailureKind, SurveyReading
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange
 from mts_dialler.drivers.elster_registers import SOURCES
 from mts_dialler.drivers.elster_session import ElsterSession, IdentityUnread
+from mts_dialler.drivers.elster_types import ElsterType
 from mts_dialler.drivers.survey import Gaps, SurveyCollector, energy
 from mts_dialler.errors import DiallerError
-from mts_dialler.protocols.elster import identities
+from mts_dialler.protocols.elster import encodings, identities
 from mts_dialler.protocols.elster.calendar import Calendar, Period
 from mts_dialler.protocols.elster.encodings import kilo
 from mts_dialler.protocols.elster.profile import End, ProfileReader
@@ -29,13 +30,14 @@ def channel_name(source: int) -> str:
 class ElsterSurvey:
     """One survey. The meter counts days back from its own today, so the packets may begin before what is wanted."""
 
-    def __init__(self, session: ElsterSession, wanted: SurveyRange, zone: ZoneInfo) -> None:
+    def __init__(self, session: ElsterSession, kind: ElsterType, wanted: SurveyRange, zone: ZoneInfo) -> None:
         self._session = session
+        self._kind = kind
         self._wanted = wanted
         self._zone = zone
         self._collector = SurveyCollector(wanted)
         self._calendar = Calendar(zone)
-        self._reader = ProfileReader()
+        self._reader = ProfileReader(kind.layout)
         self._gaps = Gaps()
         self._reached = wanted.start  # everything before this has been read
         self._past = False  # the records have passed the wanted range
@@ -58,9 +60,7 @@ class ElsterSurvey:
 
     async def _read(self, today: date) -> None:
         """Raises `RemoteProtocolError` where the octets make no sense: what comes after cannot be told apart."""
-        first = self._wanted.start.astimezone(self._zone).date()
-        days = min(max((today - first).days + 1, 1), ALL_DAYS)
-        await self._session.write(identities.PROFILE_REQUEST, days.to_bytes(2, "little"))
+        await self._select(today)
         size = identities.ProfileSize.parse(await self._session.read(identities.PROFILE_REQUEST, 4))
         data = b""
         # The data may run on into one packet more than told.
@@ -75,6 +75,25 @@ class ElsterSurvey:
                 return
         if not self._reader.idle:
             raise RemoteProtocolError("the load profile broke off")
+
+    async def _select(self, today: date) -> None:
+        """Days are counted back from today: where a range can be named, days that are not wanted stay in the meter."""
+        first, last = (moment.astimezone(self._zone) for moment in (self._wanted.start, self._wanted.end))
+        if self._kind.names_ranges and last.date() < today and await self._select_range(first, last):
+            return
+        days = min(max((today - first.date()).days + 1, 1), ALL_DAYS)
+        await self._session.write(identities.PROFILE_REQUEST, days.to_bytes(self._kind.request_octets, "little"))
+
+    async def _select_range(self, first: datetime, last: datetime) -> bool:
+        """Has the meter taken it? In whole days, as it is not known whether the end counts."""
+        days = (first.date(), last.date() + timedelta(days=1))
+        stamps = b"".join(encodings.seconds(datetime.combine(day, time())) for day in days)
+        try:
+            await self._session.write(identities.PROFILE_RANGE, stamps)
+        except IdentityUnread as unread:
+            self._session.exchange.line.note(str(unread))
+            return False
+        return True
 
     async def _packet(self, packet: int, previous: bytes) -> bytes:
         """Answers carry no number: one that equals the last may be a late repeat, and is asked for again."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mts_dialler.drivers import dlms_types, edmi, iec_types
+from mts_dialler.drivers import dlms_types, edmi, elster_types, iec_types
 from mts_dialler.drivers.base import Driver
 from mts_dialler.drivers.dlms import DlmsDriver
 from mts_dialler.drivers.edmi import EdmiDriver
-from mts_dialler.drivers.elster_a1700 import ElsterA1700Driver
+from mts_dialler.drivers.elster_a1700 import ElsterDriver
 from mts_dialler.drivers.iec62056_21 import Iec6205621Driver
 
 DRIVERS: Mapping[str, Driver] = MappingProxyType(
@@ -19,7 +19,8 @@ DRIVERS: Mapping[str, Driver] = MappingProxyType(
         "DLMS_WRAPPER": DlmsDriver(dlms_types.WRAPPED),
         "EDMIATLAS": EdmiDriver(edmi.ATLAS),
         "EDMIGENIUS": EdmiDriver(edmi.GENIUS),
-        "ELSTERA1700": ElsterA1700Driver(),
+        "ELSTERA1140": ElsterDriver(elster_types.A1140),
+        "ELSTERA1700": ElsterDriver(elster_types.A1700),
         "EMH_LZQJ": Iec6205621Driver(iec_types.EMH_LZQJ),
         "IEC62056_21": Iec6205621Driver(iec_types.GENERAL),
         "ISKRA_MT174": Iec6205621Driver(iec_types.ISKRA_MT174),

@@ -95,6 +95,26 @@ def maximum_demand(octets: bytes) -> MaximumDemand:
     return MaximumDemand(stamp(octets[:4]), octets[4], kilo(bcd_reversed(octets[5:])))
 
 
+def clock_seconds(octets: bytes) -> datetime:
+    """The first 4 octets of identity 863 of an A1140: the meter's wall clock (naive)."""
+    wall = stamp(octets)
+    if wall is None:
+        raise RemoteProtocolError("the clock is not set")
+    return wall
+
+
+def binary_ratio(octets: bytes) -> tuple[Decimal, Decimal]:
+    """Identity 616 of an A1140: primary and secondary, 4 octets each, the greatest first, in hundredths."""
+    if len(octets) != 8:
+        raise RemoteProtocolError("a transformer ratio has 8 octets")
+    return Decimal(int.from_bytes(octets[:4], "big")).scaleb(-2), Decimal(int.from_bytes(octets[4:], "big")).scaleb(-2)
+
+
+def seconds(wall: datetime) -> bytes:
+    """A stamp, from the meter's wall clock (naive); the reverse of `stamp`."""
+    return ((wall - _EPOCH) // timedelta(seconds=1)).to_bytes(4, "little")
+
+
 def ratio(octets: bytes) -> tuple[Decimal, Decimal]:
     """Identities 614 and 616: primary (4 octets) and secondary (the rest), in hundredths."""
     if len(octets) < 5:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mts_dialler.protocols.elster.layouts import VA_EXPORT
 from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
 from mts_dialler.protocols.iec62056_21.messages import Command, Identification
 
@@ -16,11 +17,14 @@ TIME_OF_USE = "508"
 MAXIMUM_DEMAND = "510"
 PROFILE_DATA = "550"
 PROFILE_REQUEST = "551"
+PROFILE_RANGE = "554"  # A1140
 INSTANTANEOUS_REQUEST = "605"
 INSTANTANEOUS_VALUES = "606"
 VOLTAGE_TRANSFORMER = "614"
 CURRENT_TRANSFORMER = "616"
 TIME_OF_USE_SOURCES = "667"
+TERMINAL_COVER = "691"  # A1140
+MAIN_COVER = "692"  # A1140
 PHASE_FAILURES = "693"
 REVERSE_RUNS = "694"
 POWER_DOWNS = "695"
@@ -30,13 +34,16 @@ DAYLIGHT_SAVING = "778"
 SCHEME = "795"
 SERIAL_NUMBER = "798"
 CLOCK = "861"
+CLOCK_SECONDS = "863"  # A1140
 DEMAND_PERIOD = "878"
+FIRMWARE = "998"  # A1140
 
 UNKNOWN_IDENTITY = "ERR2"
 LOCKED = "ERR5"
 
 _IDENTITY = re.compile(r"[0-9A-F]{3}")
-_PRODUCTS = {"010": "A1700", "050": "A1120", "051": "A1140", "001": "PPM"}
+A1700, A1140 = "A1700", "A1140"
+_PRODUCTS = {"010": A1700, "050": "A1120", "051": A1140, "001": "PPM"}
 _RATES_32 = {"010", "012", "017", "020", "021", "025", "026", "028", "029", "030"}
 _EXTENDED = {"021", "026", "028", "029", "030"}
 
@@ -57,13 +64,19 @@ class Model:
 
 
 def model(identification: Identification) -> Model:
-    """Unknown devices count as type 0. Raises `RemoteProtocolError` for a meter of another make."""
+    """Unknown devices, and those of other products, count as type 0.
+
+    Raises `RemoteProtocolError` for a meter of another make.
+    """
     text = identification.text
     if identification.maker != "GEC" or len(text) < 10 or not text[:10].isdigit():
         raise RemoteProtocolError(f"{identification} is no Elster A1700")
     device, issue = text[5:8], text[8:10]
+    product = _PRODUCTS.get(text[2:5], "")
+    if product == A1140:
+        return Model(product, device, issue, rates=16, extended=False)
     extended = device in _EXTENDED or (device, issue) == ("020", "04")
-    return Model(_PRODUCTS.get(text[2:5], ""), device, issue, 32 if device in _RATES_32 else 16, extended)
+    return Model(product, device, issue, 32 if device in _RATES_32 else 16, extended)
 
 
 def read_packets(identity: str, octets: int) -> list[tuple[Command, int]]:
@@ -128,18 +141,9 @@ SOURCES: dict[int, str] = {
     12: "external 2",
     13: "external 3",
     14: "external 4",
+    VA_EXPORT: "va export",
 }
-"""Source codes of registers, and (less one) the bit order of the channel mask. 0 is none."""
-
-
-def channel_sources(mask: int) -> tuple[int, ...]:
-    """The sources recorded in the load profile, in order, from the mask of 777 or of a day marker (section 6)."""
-    bits = (mask & 0x7F) | ((mask >> 8 & 0x7F) << 7)
-    return tuple(source for source in SOURCES if bits >> (source - 1) & 1)
-
-
-def keeps_daylight_saving(mask: int) -> bool:
-    return bool(mask & 0x80)
+"""What a register or a channel counts, by the source codes of an A1700 (`layouts` has those of others). 0 is none."""
 
 
 STATUS_WORDS: dict[int, str] = {
@@ -177,3 +181,8 @@ STATUS_WORDS: dict[int, str] = {
 def status_words(data: bytes) -> list[str]:
     status = int.from_bytes(data, "little")
     return [STATUS_WORDS.get(bit, f"Status bit {bit}") for bit in range(8 * len(data)) if status >> bit & 1]
+
+
+def status_text(data: bytes) -> list[str]:
+    """The status of an A1140, whose bits no source explains: its digits, if any is set."""
+    return [f"System status {data.hex().upper()}"] if any(data) else []

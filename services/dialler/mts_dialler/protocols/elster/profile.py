@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from mts_dialler.protocols.elster.encodings import demand, little, stamp
-from mts_dialler.protocols.elster.identities import channel_sources, keeps_daylight_saving
+from mts_dialler.protocols.elster.layouts import A1700, Layout
 from mts_dialler.protocols.errors import RemoteProtocolError
 from mts_dialler.protocols.receive_buffer import ReceiveBuffer
 
@@ -87,7 +87,8 @@ class ProfileReader:
     `next_element` raises `RemoteProtocolError` from then on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = A1700) -> None:
+        self._layout = layout
         self._buffer = ReceiveBuffer(_MAX_ELEMENT)
         self._day: DayStart | None = None
         self._lost = ""
@@ -139,10 +140,11 @@ class ProfileReader:
         if octets is None:
             return None
         mask, period = struct.unpack(">HB", octets[5:8])
-        sources = channel_sources(mask)
+        sources = self._layout.channels(mask)
         if not sources or period & 0x0F >= len(MINUTES):
             raise RemoteProtocolError(f"no channels or no period in a day of the load profile: {octets.hex()}")
-        self._day = DayStart(_wall(octets[1:5]), sources, MINUTES[period & 0x0F], keeps_daylight_saving(mask))
+        daylight_saving = self._layout.daylight_saving(mask, period)
+        self._day = DayStart(_wall(octets[1:5]), sources, MINUTES[period & 0x0F], daylight_saving)
         return self._day
 
     def _take_record(self, day: DayStart) -> Record | None:
