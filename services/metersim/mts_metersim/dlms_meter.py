@@ -39,6 +39,11 @@ _CHANNELS_OF_C = {
     8: ("q4",),
     9: ("va",),
 }
+# What the captured E650 shows of its configuration; the meaning is not known.
+_E650_CONSTANTS = {
+    "1.0.0.2.1": axdr.visible("B.M4CCPTSCMDO.0479.AT0STvGsarHSPpnagl"),
+    "0.0.128.0.0": axdr.octets(bytes.fromhex("02CB0000FF0000043000045000048001048002")),
+}
 _C = dict(zip(CHANNELS, (1, 2, 5, 6, 7, 8, 9), strict=True))
 
 
@@ -66,8 +71,12 @@ class _Meter:
         unit, manner = self._unit, self._manner
         device = f"{manner.flag}{unit.shown_serial}".encode("ascii")[:16]
         yield _data("0.0.42.0.0", lambda: axdr.octets(device.ljust(16, b"\0") if manner.short_names else device), True)
-        yield _data("0.0.96.1.0", lambda: axdr.octets(unit.shown_serial.encode("ascii")), True)
-        yield _data("1.0.0.2.0", lambda: axdr.visible(manner.firmware))
+        yield _data("1.0.0.2.0", lambda: axdr.visible(manner.firmware), True)
+        if manner.short_names:
+            yield _data("0.0.96.1.0", lambda: axdr.visible(unit.shown_serial), True)
+            yield from (_data(name, partial(bytes, value), True) for name, value in _E650_CONSTANTS.items())
+        else:
+            yield _data("0.0.96.1.0", lambda: axdr.octets(unit.shown_serial.encode("ascii")), True)
 
     def _clock(self) -> CosemObject:
         unit = self._unit

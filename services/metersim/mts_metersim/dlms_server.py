@@ -8,12 +8,13 @@ from mts_metersim.axdr import Malformed
 from mts_metersim.dlms_ln import NOT_POSSIBLE, SERVICE_UNKNOWN, LogicalNames
 from mts_metersim.dlms_manners import PUBLIC_CLIENT, address_of, manner_of
 from mts_metersim.dlms_meter import objects_of
+from mts_metersim.dlms_sn import ASSOCIATION_BASE, NO_CONTEXT, UNSUPPORTED, ShortNames
 from mts_metersim.fleet import FaultKind
 from mts_metersim.party import Note
 from mts_metersim.unit import Unit
 
 UNLIMITED = 0xFFFF
-_VAA = {acse.LOGICAL_NAMES: 0x0007}
+_VAA = {acse.LOGICAL_NAMES: 0x0007, acse.SHORT_NAMES: ASSOCIATION_BASE}
 
 
 class Refused(Exception):
@@ -32,7 +33,7 @@ class Application:
         self._manner = manner_of(unit.meter)
         self._public = client == PUBLIC_CLIENT
         self._note = note
-        self._services: LogicalNames | None = None
+        self._services: LogicalNames | ShortNames | None = None
 
     def reply(self, apdu: bytes) -> bytes:
         try:
@@ -40,9 +41,11 @@ class Application:
                 return self._associate(apdu)
             if apdu[:1] == bytes([acse.RLRQ]):
                 return self._release()
-            return NOT_POSSIBLE if self._services is None else self._services.reply(apdu)
+            if self._services is None:
+                return NO_CONTEXT if self._manner.short_names else NOT_POSSIBLE
+            return self._services.reply(apdu)
         except Malformed:
-            return SERVICE_UNKNOWN
+            return UNSUPPORTED if self._manner.short_names else SERVICE_UNKNOWN
 
     def _associate(self, apdu: bytes) -> bytes:
         self._services = None
@@ -62,7 +65,7 @@ class Application:
 
     @property
     def _context(self) -> int:
-        return acse.LOGICAL_NAMES
+        return acse.SHORT_NAMES if self._manner.short_names else acse.LOGICAL_NAMES
 
     @property
     def _pdu(self) -> int:
@@ -88,9 +91,13 @@ class Application:
             raise Refused(Diagnostic.FAILURE)
 
     def _open(self, wanted: Initiate) -> None:
-        limit = min(wanted.pdu or UNLIMITED, self._pdu)
+        limit = wanted.pdu or UNLIMITED
         granted = wanted.conformance & self._manner.conformance
-        self._services = LogicalNames(objects_of(self._unit), granted, limit, self._public, self._note)
+        objects = objects_of(self._unit)
+        if self._manner.short_names:
+            self._services = ShortNames(objects, granted, limit, self._public, self._note)
+        else:
+            self._services = LogicalNames(objects, granted, min(limit, self._pdu), self._public, self._note)
 
     def _release(self) -> bytes:
         if self._unit.meter.options.dlms.release == "ignored":

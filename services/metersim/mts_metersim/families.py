@@ -20,6 +20,7 @@ _FAMILIES = {
     "ISKRA_MT174": Family.IEC,
     "DLMS": Family.HDLC,
     "DLMS_WRAPPER": Family.WRAPPER,
+    "LG_DLMS": Family.HDLC,
     "ISKRA_MX37X": Family.HDLC,
     "ISKRA_MT880": Family.HDLC,
     "ITRON_SL7000": Family.HDLC,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mts_metersim.families import Family, family_of
-from mts_metersim.fleet import DlmsOptions, EdmiOptions, LoadSpec, Meter, Options
+from mts_metersim.fleet import DlmsOptions, EdmiOptions, LoadSpec, Meter, Options, Rule
 
 KINDS = ("house", "shop", "factory")
 INSTALLED_DAYS_AGO = 40
@@ -14,6 +14,8 @@ _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("DLMS", "lls", None, Options()),
     ("DLMS", "", "null_data", Options(dlms=DlmsOptions(nulls="all"))),
     ("DLMS_WRAPPER", "lls", None, Options()),
+    ("LG_DLMS", "lls", None, Options()),
+    ("LG_DLMS", "lls", "power_cuts", Options(power_cuts=Rule(2, 610, 100), dlms=DlmsOptions(irregular_rows=True))),
     ("ISKRA_MX37X", "lls", None, Options()),
     ("ISKRA_MT880", "lls", None, Options()),
     ("ISKRA_MT880", "lls", "selection_refused", Options(dlms=DlmsOptions(selection="refused"))),

@@ -138,7 +138,7 @@ def attribute_of(host: HdlcHost, request: bytes) -> bytes:
         answer.take(3)
 
 
-def low_level_aarq(secret: str, conformance: int = 0x001E1D, pdu: int = 0xFFFF, context: int = 1) -> bytes:
+def low_level_aarq(secret: str, conformance: int = 0x1C1E3D, pdu: int = 0xFFFF, context: int = 1) -> bytes:
     """An AARQ with an LLS secret."""
     plain = secret.encode("ascii")
     items = bytes.fromhex("A109060760857405 0801") + bytes([context]) + bytes.fromhex("8A0207808B0760857405080201")
