@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import typer
 
@@ -16,9 +17,14 @@ from mts_common.messages import Transport
 from mts_common.security import Vault
 from mts_dialler.allowlist import AllowList
 from mts_dialler.attempt import Equipment
+from mts_dialler.bank import open_bank
+from mts_dialler.clock import SystemClock
 from mts_dialler.dial import TcpDial
 from mts_dialler.drivers.base import Driver
 from mts_dialler.drivers.registry import DRIVERS
+from mts_dialler.line import LineLimits
+from mts_dialler.lines import Lines, TcpLines
+from mts_dialler.lines_file import read_lines
 from mts_dialler.settings import DiallerSettings
 from mts_dialler.telling import Teller
 from mts_dialler.worker import Worker
@@ -45,14 +51,25 @@ def run() -> None:
 
 async def work(settings: DiallerSettings, drivers: Mapping[str, Driver], stop: asyncio.Event) -> None:
     """The service: runs until `stop` is set, then drains and returns."""
-    allow_open_files(settings.dialler_lines + SPARE_FILES)
-    async with Broker(settings.amqp_url.get_secret_value(), SERVICE) as broker:
-        worker = make_worker(settings, drivers, broker)
-        health = Health({"broker": broker.check, "lease": worker.check})
+    allow_open_files(settings.tcp_lines + SPARE_FILES)
+    lines = read_lines(settings.lines_file) if settings.lines_file else ()
+    async with (
+        Broker(settings.amqp_url.get_secret_value(), SERVICE) as broker,
+        open_bank(lines, settings.denied_numbers, settings.country_code, SystemClock()) as bank,
+    ):
+        workers = make_workers(settings, drivers, broker, bank)
+
+        async def check_leases() -> None:
+            for worker in workers:
+                await worker.check()
+
+        health = Health({"broker": broker.check, "lease": check_leases})
         drained = asyncio.Event()
 
         async def until_drained() -> None:
-            await worker.run(stop)
+            async with asyncio.TaskGroup() as group:
+                for number, worker in enumerate(workers, 1):
+                    group.create_task(worker.run(stop), name=f"worker {number}")
             drained.set()
             await asyncio.Event().wait()
 
@@ -72,8 +89,10 @@ def allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
 
 
-def make_worker(settings: DiallerSettings, drivers: Mapping[str, Driver], broker: Broker) -> Worker:
-    """The parts put together."""
+def make_workers(
+    settings: DiallerSettings, drivers: Mapping[str, Driver], broker: Broker, bank: Sequence[Lines]
+) -> list[Worker]:
+    """The parts put together: a worker for TCP, one for the bank, or both."""
     vault = Vault(key.get_secret_value() for key in settings.meter_keys)
     equipment = Equipment(
         dialler=settings.dialler_name,
@@ -84,9 +103,19 @@ def make_worker(settings: DiallerSettings, drivers: Mapping[str, Driver], broker
         trace_bytes=settings.trace_bytes,
         shortest_call_seconds=settings.shortest_call_seconds,
     )
-    dial = TcpDial(AllowList(settings.allow_networks), settings.resolve_seconds, settings.connect_seconds)
-    teller = Teller(broker.publisher, equipment.clock)
-    return Worker(equipment, dial, Transport.TCP, broker.requester, teller, settings.pace())
+
+    def worker(transport: Transport, lines: Sequence[Lines], limits: LineLimits) -> Worker:
+        teller = Teller(broker.publisher, equipment.clock)
+        return Worker(replace(equipment, limits=limits), lines, transport, broker.requester, teller, settings.pace())
+
+    workers = []
+    if settings.tcp_lines:
+        dial = TcpDial(AllowList(settings.allow_networks), settings.resolve_seconds, settings.connect_seconds)
+        tcp = TcpLines(settings.tcp_lines, dial, settings.line_rest_seconds, equipment.clock)
+        workers.append(worker(Transport.TCP, [tcp], settings.limits()))
+    if bank:
+        workers.append(worker(Transport.MODEM, bank, settings.modem_limits()))
+    return workers
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from mts_common.messages import (
     SectionResult,
 )
 from mts_common.security import SealedWithUnknownKey
-from mts_dialler.channels.base import Channel
+from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock, SystemClock
 from mts_dialler.drivers.base import Driver, ReportBuilder, SurveyRange, Terms
 from mts_dialler.errors import DiallerError, DriverFault, NotConfigured
@@ -115,6 +115,8 @@ class Attempt:
         except ValueError as error:
             self.fault(error)
             self._builder = ReportBuilder()
+        if isinstance(channel, OwnChannel):
+            self._data = self._data.model_copy(update={"properties": (*self._data.properties, *channel.facts)})
 
     def fail(self, error: DiallerError) -> None:
         """The attempt ends by `error`."""

@@ -1,4 +1,4 @@
-"""What the dialler holds, kept without I/O: the lease that lets it work, and its lines."""
+"""The lease that lets a dialler work, kept without I/O."""
 
 from __future__ import annotations
 
@@ -17,25 +17,3 @@ class Lease:
     def left(self, now: float) -> float:
         """Seconds of the lease that are left; 0 = not held."""
         return 0.0 if self._ends_at is None else max(0.0, self._ends_at - now)
-
-
-class Lines:
-    """How many calls may still be taken on."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self._taken = 0
-
-    @property
-    def free(self) -> int:
-        return self.total - self._taken
-
-    def take(self) -> bool:
-        """One line, if one is free."""
-        if not self.free:
-            return False
-        self._taken += 1
-        return True
-
-    def give_back(self) -> None:
-        self._taken -= 1

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mts_common.messages import Transport
-from mts_dialler.channels.base import Channel
+from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock, SystemClock
 from mts_dialler.errors import CallTooLong, MeterSilent
+from mts_dialler.protocols.parity import CharacterCodec, CharacterFormat
 from mts_dialler.trace import Secrets, Trace
 
 MAX_CHUNK = 4096
@@ -62,6 +63,22 @@ class Line:
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
+
+    def characters(self, usual: CharacterFormat) -> CharacterCodec:
+        """How seven-bit characters travel on this line: as the test's comsSettings has it, else as is `usual`.
+
+        For one session. Protocols of octets have no use for it.
+        """
+        own = self._channel.character_format if isinstance(self._channel, OwnChannel) else None
+        return CharacterCodec(own or usual)
+
+    async def set_speed(self, baud: int | None) -> None:
+        """The meter's port changes its speed, and so does ours if it can; None = back to that of a sign-on.
+
+        Does nothing over modems and TCP, whose speed is not the meter's. Raises `LineFault`.
+        """
+        if isinstance(self._channel, OwnChannel):
+            await self._channel.set_speed(baud)
 
     def hide(self, secret: bytes) -> None:
         """`secret` is struck out of the trace wherever it stands, both ways, whatever its parity bits.

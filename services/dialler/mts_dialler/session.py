@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from mts_common import telemetry
 from mts_common.messages import AttemptTimes, CallFinished, GrantedCall, GrantedTest, TestAttempt
 from mts_dialler.attempt import Attempt, Equipment, Told
-from mts_dialler.channels.base import Channel
+from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock
 from mts_dialler.dial import Dial
 from mts_dialler.errors import DiallerError, LineDropped, WindowClosed
@@ -83,6 +83,12 @@ def _fits(not_after: datetime | None, now: datetime, shortest_seconds: float) ->
     return not_after is None or now + timedelta(seconds=shortest_seconds) <= not_after
 
 
+def _connected(channel: Channel) -> str:
+    """For the trace: that there is a line, and what it is like."""
+    facts = channel.facts if isinstance(channel, OwnChannel) else ()
+    return ", ".join(["connected", *(f"{fact.name.lower()} {fact.value}" for fact in facts)])
+
+
 class _Connection:
     """The call's line. A line that broke is dialled again for the next test; an address that did not answer is not."""
 
@@ -113,7 +119,7 @@ class _Connection:
         self._channel = channel
         self.opened_at = self.opened_at or self._clock.now()
         self.closed_at = None
-        attempt.event("connected")
+        attempt.event(_connected(channel))
         return channel
 
     async def hang_up(self, attempt: Attempt | None = None) -> None:

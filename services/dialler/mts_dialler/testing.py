@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from mts_common.messages import Transport
+from mts_common.messages import NameValue, Transport
 from mts_dialler.errors import LineDropped
+from mts_dialler.protocols.parity import CharacterFormat
 
 
 class ManualClock:
@@ -78,6 +79,20 @@ class ScriptedChannel:
 
     async def close(self) -> None:
         self.closed = True
+
+
+class OwnScriptedChannel(ScriptedChannel):
+    """The same over a line of ours; keeps the speeds that it is set to."""
+
+    facts = (NameValue(name="Signal strength", value="-91 dBm"),)
+
+    def __init__(self, script: Iterable[bytes | Exception] = ()) -> None:
+        super().__init__(script, Transport.MODEM)
+        self.character_format: CharacterFormat | None = None
+        self.speeds: list[int | None] = []
+
+    async def set_speed(self, baud: int | None) -> None:
+        self.speeds.append(baud)
 
 
 async def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:

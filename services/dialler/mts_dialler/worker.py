@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
@@ -34,7 +34,8 @@ from mts_common.requests import NoReply
 from mts_common.topology import RequestQueue
 from mts_dialler.attempt import Equipment, Told
 from mts_dialler.dial import Dial
-from mts_dialler.ledger import Lease, Lines
+from mts_dialler.ledger import Lease
+from mts_dialler.lines import Lines
 from mts_dialler.session import run_call
 from mts_dialler.telling import Teller
 
@@ -57,14 +58,12 @@ class LeaseNotHeld(Exception):
 class Pace:
     """How the worker goes about it; times in seconds."""
 
-    lines: int
     calls_per_ask: int = 32
     want_seconds: float = 5.0  # the scheduler's longest wait for work
     reply_seconds: float = 5.0  # its time for everything else
     alive_seconds: float = 10.0
     drain_seconds: float = 60.0
     give_back_seconds: float = 10.0
-    line_rest_seconds: float = 30.0  # a line of ours that is at fault is not used for so long
 
 
 class _Cut(Enum):
@@ -91,20 +90,25 @@ class _Held:
 
 
 class Worker:
-    """One dialler process's work on one kind of transport."""
+    """One dialler process's work on one kind of transport. Lines that may not dial the same numbers ask apart."""
 
     def __init__(
-        self, equipment: Equipment, dial: Dial, transport: Transport, asker: Asker, teller: Teller, pace: Pace
+        self,
+        equipment: Equipment,
+        lines: Sequence[Lines],
+        transport: Transport,
+        asker: Asker,
+        teller: Teller,
+        pace: Pace,
     ) -> None:
         self._equipment = equipment
         self._clock = equipment.clock
-        self._dial = dial
+        self._lines = lines
         self._transport = transport
         self._asker = asker
         self._teller = teller
         self._pace = pace
         self._lease = Lease()
-        self._lines = Lines(pace.lines)
         self._calls: dict[UUID, _Held | None] = {}  # None: not started, or only to be given back
         self._tasks: set[asyncio.Task[None]] = set()
         self._change = asyncio.Event()  # set, and replaced, whenever something that is waited for may have changed
@@ -127,10 +131,13 @@ class Worker:
                 group.create_task(self._watch_lease(), name="watch lease"),
                 group.create_task(self._teller.run(), name="tell"),
             ]
-            asking = group.create_task(self._take_calls(group), name="take calls")
+            asking = [
+                group.create_task(self._take_calls(group, lines), name=f"take calls {number}")
+                for number, lines in enumerate(self._lines, 1)
+            ]
             await stop.wait()
             await self._drain(asking)
-            for task in [*tending, asking, *self._tasks]:
+            for task in [*tending, *asking, *self._tasks]:
                 task.cancel()
 
     # --- the lease
@@ -142,7 +149,7 @@ class Worker:
             alive = DiallerAlive(
                 dialler=self._equipment.dialler,
                 transport=self._transport,
-                lines=self._pace.lines,
+                lines=sum(lines.total for lines in self._lines),
                 calls=tuple(self._calls),
             )
             try:
@@ -176,23 +183,25 @@ class Worker:
 
     # --- taking calls
 
-    async def _take_calls(self, group: asyncio.TaskGroup) -> None:
+    async def _take_calls(self, group: asyncio.TaskGroup, lines: Lines) -> None:
+        await _either(lines.start(), self._draining.wait())
         while not self._draining.is_set():
-            await self._until(lambda: self._draining.is_set() or (self.holds_lease and self._lines.free > 0))
+            await self._until(lambda: self._draining.is_set() or (self.holds_lease and lines.free > 0))
             if self._draining.is_set():
                 return
-            grant = await self._ask_for_calls(min(self._lines.free, self._pace.calls_per_ask))
+            grant = await self._ask_for_calls(lines)
             for call in grant.calls:
                 if call.call_id not in self._calls:
-                    self._start(group, call)
+                    self._start(group, call, lines)
 
-    async def _ask_for_calls(self, lines: int) -> CallGrant:
+    async def _ask_for_calls(self, lines: Lines) -> CallGrant:
         """Asks the same question until it is answered: a grant whose answer was lost is not lost."""
         want = CallWant(
             dialler=self._equipment.dialler,
             nonce=uuid4(),
             transport=self._transport,
-            free_lines=lines,
+            free_lines=min(lines.free, self._pace.calls_per_ask),
+            number_filter=lines.number_filter,
             wait_seconds=self._pace.want_seconds,
         )
         backoff = Backoff(sleep=self._clock.sleep)
@@ -206,13 +215,14 @@ class Worker:
             if self._draining.is_set():
                 want = want.model_copy(update={"wait_seconds": 0.0})  # no new work, only what was granted already
 
-    def _start(self, group: asyncio.TaskGroup, call: GrantedCall) -> None:
+    def _start(self, group: asyncio.TaskGroup, call: GrantedCall, lines: Lines) -> None:
         """Takes a call on; one that came too late for that is given back undone."""
         self._calls[call.call_id] = None
-        if self._draining.is_set() or not self.holds_lease or not self._lines.take():
+        dial = None if self._draining.is_set() or not self.holds_lease else lines.take()
+        if dial is None:
             task = group.create_task(self._return(call), name=f"give back {call.call_id}")
         else:
-            task = group.create_task(self._carry_out(call), name=f"call {call.call_id}")
+            task = group.create_task(self._carry_out(call, lines, dial), name=f"call {call.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -226,7 +236,7 @@ class Worker:
         await self._release(call)
         del self._calls[call.call_id]
 
-    async def _carry_out(self, call: GrantedCall) -> None:
+    async def _carry_out(self, call: GrantedCall, lines: Lines, dial: Dial) -> None:
         """The call, and all that is told of it; then its line is free."""
         told: asyncio.Queue[Told | None] = asyncio.Queue()  # at most the call's tests
         failures: set[FailureKind | None] = set()
@@ -237,7 +247,7 @@ class Worker:
 
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._tell_attempts(told), name="tell attempts")
-            session = group.create_task(run_call(self._equipment, self._dial, call, tell), name="session")
+            session = group.create_task(run_call(self._equipment, dial, call, tell), name="session")
             held = self._calls[call.call_id] = _Held(session)
             await asyncio.wait([session])
             told.put_nowait(None)
@@ -247,9 +257,8 @@ class Worker:
         elif held.cut is _Cut.GIVEN_BACK:
             await self._release(call)
         del self._calls[call.call_id]
-        if FailureKind.LINE_FAULT in failures:
-            await _either(self._clock.sleep(self._pace.line_rest_seconds), self._draining.wait())
-        self._lines.give_back()
+        await _either(lines.rest(fault=FailureKind.LINE_FAULT in failures), self._draining.wait())
+        lines.give_back()
         self._notify()
 
     async def _tell_attempts(self, told: asyncio.Queue[Told | None]) -> None:
@@ -270,7 +279,7 @@ class Worker:
 
     # --- the end
 
-    async def _drain(self, asking: asyncio.Task[None]) -> None:
+    async def _drain(self, asking: list[asyncio.Task[None]]) -> None:
         """Lets calls end by themselves for a while, then gives them back, then gives up."""
         _log.info("draining %d calls", len(self._calls), extra={"action": "drain"})
         self._draining.set()
@@ -281,15 +290,15 @@ class Worker:
         if not await self._idle(asking, self._pace.give_back_seconds):
             _log.error("%d calls could not be told of", len(self._calls), extra={"action": "drain-incomplete"})
 
-    async def _idle(self, asking: asyncio.Task[None], seconds: float) -> bool:
-        """Within `seconds`: is the last ask answered, and is every call over?"""
+    async def _idle(self, asking: list[asyncio.Task[None]], seconds: float) -> bool:
+        """Within `seconds`: are the last asks answered, and is every call over?"""
 
         async def wait() -> None:
-            await asyncio.wait([asking])
+            await asyncio.wait(asking)
             await self._until(lambda: not self._tasks)
 
         await _either(wait(), self._clock.sleep(seconds))
-        return asking.done() and not self._tasks
+        return all(task.done() for task in asking) and not self._tasks
 
     # --- waiting
 

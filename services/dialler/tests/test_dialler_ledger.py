@@ -1,8 +1,8 @@
-"""The lease and the lines."""
+"""The lease."""
 
 from __future__ import annotations
 
-from mts_dialler.ledger import Lease, Lines
+from mts_dialler.ledger import Lease
 
 
 def test_a_lease_is_not_held_before_the_first_answer() -> None:
@@ -21,10 +21,3 @@ def test_an_old_answer_does_not_shorten_the_lease() -> None:
     lease.renew(asked_at=110.0, seconds=120.0)
     lease.renew(asked_at=100.0, seconds=120.0)
     assert lease.left(110.0) == 120.0
-
-
-def test_lines_are_taken_until_there_are_none() -> None:
-    lines = Lines(2)
-    assert [lines.take(), lines.take(), lines.take()] == [True, True, False]
-    lines.give_back()
-    assert lines.free == 1

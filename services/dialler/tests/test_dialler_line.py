@@ -11,7 +11,8 @@ import pytest
 from mts_common.messages import Transport
 from mts_dialler.errors import CallTooLong, LineDropped, MeterSilent
 from mts_dialler.line import Line, LineLimits
-from mts_dialler.testing import ManualClock, ScriptedChannel
+from mts_dialler.protocols.parity import CharacterFormat
+from mts_dialler.testing import ManualClock, OwnScriptedChannel, ScriptedChannel
 
 
 def line_to(
@@ -145,3 +146,22 @@ async def test_a_line_knows_how_it_is_reached_and_what_time_it_is() -> None:
     assert line.transport is Transport.TCP
     assert line.now() == clock.now()
     assert line.monotonic() - before == 5.0
+
+
+async def test_characters_travel_as_the_call_has_it_else_as_is_usual() -> None:
+    channel = OwnScriptedChannel()
+    line = Line(channel, None, ManualClock())
+    assert line.characters(CharacterFormat.SEVEN_EVEN).encode(b"1A") == b"\xb1A"
+    channel.character_format = CharacterFormat.SEVEN_ODD
+    assert line.characters(CharacterFormat.SEVEN_EVEN).encode(b"1A") == b"1\xc1"
+    over_tcp, _ = line_to()
+    assert over_tcp.characters(CharacterFormat.EIGHT_NONE).encode(b"1A") == b"1A"
+
+
+async def test_only_a_line_of_ours_changes_its_speed() -> None:
+    channel = OwnScriptedChannel()
+    await Line(channel, None, ManualClock()).set_speed(9600)
+    await Line(channel, None, ManualClock()).set_speed(None)
+    assert channel.speeds == [9600, None]
+    over_tcp, _ = line_to()
+    await over_tcp.set_speed(9600)

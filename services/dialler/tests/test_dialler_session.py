@@ -22,6 +22,7 @@ from mts_common.messages import (
     FailureKind,
     GrantedCall,
     GrantedTest,
+    NameValue,
     Outcome,
     Section,
     SectionState,
@@ -42,7 +43,7 @@ from mts_dialler.errors import (
 )
 from mts_dialler.line import Line
 from mts_dialler.session import run_call
-from mts_dialler.testing import ManualClock, ScriptedChannel, eventually
+from mts_dialler.testing import ManualClock, OwnScriptedChannel, ScriptedChannel, eventually
 
 CALL_ID = UUID(int=5)
 VAULT = Vault([Fernet.generate_key().decode()])
@@ -178,6 +179,17 @@ async def test_a_test_is_read_and_told_after_the_hang_up() -> None:
     assert bench.dial.channels[0].closed
     for word in ("dialling 203.0.113.7:4059", "connected", "2f3f210d0a", "hung up"):
         assert word in bench.traces()[0]
+
+
+async def test_what_a_line_of_ours_is_like_stands_among_the_meters_properties_and_in_the_trace() -> None:
+    bench = Bench(read_well)
+
+    async def dial(call: GrantedCall) -> Channel:
+        return OwnScriptedChannel()
+
+    await run_call(bench.equipment, dial, a_call(a_test(1)), bench.told.append)
+    assert bench.told[0].report.data.properties == (NameValue(name="Signal strength", value="-91 dBm"),)
+    assert "connected, signal strength -91 dBm" in bench.traces()[0]
 
 
 async def test_the_tests_of_a_call_share_its_line_and_only_the_last_knows_its_end() -> None:

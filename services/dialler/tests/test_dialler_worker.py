@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar, cast
 from uuid import UUID, uuid4
@@ -34,9 +34,11 @@ from mts_common.requests import NoReply
 from mts_common.topology import RequestQueue
 from mts_dialler.attempt import Equipment
 from mts_dialler.channels.base import Channel
+from mts_dialler.dial import Dial
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.errors import LineFault
 from mts_dialler.line import Line
+from mts_dialler.lines import TcpLines
 from mts_dialler.telling import Teller
 from mts_dialler.testing import ManualClock, ScriptedChannel, eventually
 from mts_dialler.worker import LeaseNotHeld, Pace, Worker
@@ -173,8 +175,20 @@ def a_call(*test_ids: int) -> GrantedCall:
     )
 
 
+class FilteredLines(TcpLines):
+    """Lines that may not dial every number."""
+
+    def __init__(self, number_filter: str, total: int, dial: Dial, clock: ManualClock) -> None:
+        super().__init__(total, dial, 30.0, clock)
+        self._number_filter = number_filter
+
+    @property
+    def number_filter(self) -> str:
+        return self._number_filter
+
+
 class Bench:
-    def __init__(self, lines: int = 4) -> None:
+    def __init__(self, lines: int = 4, filters: Sequence[str] = ("",)) -> None:
         self.clock = ManualClock()
         self.scheduler = FakeScheduler()
         self.broker = FakeBroker()
@@ -183,9 +197,10 @@ class Bench:
         equipment = Equipment(
             dialler="d", drivers={"ANY": self.meters}, open_password=lambda sealed: sealed, clock=self.clock
         )
-        pace = Pace(lines=lines, calls_per_ask=3)
+        pace = Pace(calls_per_ask=3)
         teller = Teller(self.broker, self.clock)
-        self.worker = Worker(equipment, self.meters.dial, Transport.TCP, self.scheduler, teller, pace)
+        banks = [FilteredLines(number_filter, lines, self.meters.dial, self.clock) for number_filter in filters]
+        self.worker = Worker(equipment, banks, Transport.TCP, self.scheduler, teller, pace)
         self.running: asyncio.Task[None]
 
     async def advance_until(self, holds: Callable[[], bool], step: float = 1.0, limit: float = 600.0) -> None:
@@ -378,6 +393,19 @@ async def test_a_line_at_fault_rests() -> None:
         before = bench.clock.monotonic()
         await bench.advance_until(lambda: len(bench.broker.told) == 6)
         assert bench.clock.monotonic() - before >= 30.0
+
+
+async def test_lines_of_different_numbers_ask_apart_and_rest_apart() -> None:
+    bench = Bench(lines=1, filters=("07*", "-07*"))
+    bench.meters.faults = [LineFault("no dial tone")]
+    async with working(bench):
+        await eventually(lambda: len(bench.scheduler.wants) == 2)
+        assert [(want.number_filter, want.free_lines) for want in bench.scheduler.wants] == [("07*", 1), ("-07*", 1)]
+        assert bench.scheduler.alives[0].lines == 2
+        before = bench.clock.monotonic()
+        bench.scheduler.add(*(a_call(number) for number in range(1, 4)))
+        await eventually(lambda: len(bench.broker.told) == 9)
+        assert bench.clock.monotonic() == before
 
 
 async def test_an_idle_worker_drains_when_its_last_ask_is_answered() -> None:

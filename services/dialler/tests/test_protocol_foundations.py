@@ -54,6 +54,25 @@ def test_a_buffer_past_its_cap_is_emptied() -> None:
     assert len(buffer) == 0
 
 
+@pytest.mark.parametrize(
+    ("character_format", "octets"),
+    [
+        (CharacterFormat.SEVEN_EVEN, "b1 41"),
+        (CharacterFormat.SEVEN_ODD, "31 c1"),
+        (CharacterFormat.SEVEN_MARK, "b1 c1"),
+        (CharacterFormat.SEVEN_SPACE, "31 41"),
+        (CharacterFormat.EIGHT_NONE, "31 41"),
+    ],
+)
+def test_each_parity_is_made_taken_off_and_checked(character_format: CharacterFormat, octets: str) -> None:
+    codec = CharacterCodec(character_format)
+    assert codec.encode(b"1A") == bytes.fromhex(octets)
+    assert codec.decode(bytes.fromhex(octets)) == b"1A"
+    assert codec.parity_errors == 0
+    codec.decode(bytes(octet ^ 0x80 for octet in bytes.fromhex(octets)))
+    assert codec.parity_errors == (0 if character_format is CharacterFormat.EIGHT_NONE else 2)
+
+
 def test_the_request_travels_with_even_parity_in_bit_7() -> None:
     codec = CharacterCodec(CharacterFormat.SEVEN_EVEN)
     assert codec.encode(b"/?!\r\n").hex() == "af3f218d0a"

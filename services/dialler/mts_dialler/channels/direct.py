@@ -29,6 +29,7 @@ class DirectLine:
     def __init__(self, settings: LineSettings, open_port: OpenPort = open_port) -> None:
         self.settings = settings
         self.rest_seconds = settings.pause_seconds
+        self.fit = True
         self._open_port = open_port
 
     @property

@@ -107,6 +107,10 @@ class ModemLine:
         await self._close_port()
 
     @property
+    def fit(self) -> bool:
+        return not self._is(State.FAULTY)
+
+    @property
     def port(self) -> Port:
         """Raises `LineFault` while it is not open."""
         if self._port is None:

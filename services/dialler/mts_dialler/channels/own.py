@@ -22,6 +22,11 @@ class OwnLine(Protocol):
     """One call at a time. A line that failed has let go of its device, and takes it again when it is next used."""
 
     @property
+    def fit(self) -> bool:
+        """Did it do what it had to, when it was last used?"""
+        ...
+
+    @property
     def rest_seconds(self) -> float:
         """How long the line must rest after its last call, at least."""
         ...

@@ -32,17 +32,19 @@ from mts_dialler.protocols.iec62056_21.messages import (
     SignOff,
     Truncated,
 )
-from mts_dialler.protocols.parity import CharacterCodec, CharacterFormat
+from mts_dialler.protocols.parity import CharacterFormat
 
 ATTEMPTS = 3  # of anything that may be repeated
 MAX_BLOCKS = 4096
 SLOWEST = "0"  # the baud character of 300 Bd
+BAUDS = dict(zip("0123456", (300, 600, 1200, 2400, 4800, 9600, 19200), strict=True))
+BAUDS_OF_MODE_B = dict(zip("ABCDEF", (600, 1200, 2400, 4800, 9600, 19200), strict=True))
 
 
 class Exchange:
     """Asks and waits. Raises leaves of `DiallerError` alone.
 
-    The speed of the line is not ours to change: the offered one is accepted, and a meter that then cannot be
+    The speed that the meter offers is accepted, and the line changes to it if it can; a meter that then cannot be
     understood is asked once more to stay at the slowest (iec62056-21.md, section 2).
     """
 
@@ -50,7 +52,7 @@ class Exchange:
         self.line = line
         self.answered_at = line.now()
         self._connection = Connection()
-        self._codec = CharacterCodec(character_format)
+        self._codec = line.characters(character_format)
         self._echo = EchoCanceller()
         self._watched = b""
         self._watched_at: datetime | None = None
@@ -165,6 +167,8 @@ class Exchange:
                 await self._break_off()
             identification = await self._sign_on(request)
             if identification.mode is not Mode.C:
+                if identification.mode is Mode.B:
+                    await self.line.set_speed(BAUDS_OF_MODE_B[identification.baud])
                 return identification, await self._repeated(await self._event("the identification"))
             baud = SLOWEST if attempt == 1 else identification.baud
             try:
@@ -178,6 +182,7 @@ class Exchange:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await self._break_off()
+            await self.line.set_speed(None)
             await self._send(request, "sign-on")
             try:
                 event = await self._event("the sign-on")
@@ -198,6 +203,7 @@ class Exchange:
 
     async def _select(self, select: Select) -> Event:
         await self._send(select, f"select option {select.option.value}, baud character {select.baud}")
+        await self.line.set_speed(BAUDS[select.baud])
         event = await self._event("the selection")
         if select.option is Option.READOUT:
             return await self._repeated(event)
