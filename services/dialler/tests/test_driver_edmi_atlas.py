@@ -483,10 +483,23 @@ async def test_refused_credentials_are_never_repeated_and_the_meter_is_logged_ou
     assert [payload[:1] for payload in test.commands] == [b"L", b"X"]
 
 
-async def test_a_login_whose_answer_is_damaged_is_not_repeated() -> None:
-    test = Test(meter(trouble=lambda number, reply: [reply[:-2] + b"\x00\x03"] if number == 1 else [reply]))
-    await test.fail(FrameGarbled)
-    assert [payload[:1] for payload in test.commands] == [b"L", b"X"]
+def damaged(number: int, reply: Reply) -> list[Reply]:
+    """The answer to the login cannot be read."""
+    assert isinstance(reply, bytes)
+    return [reply[:-2] + b"\x00\x03"] if number == 1 else [reply]
+
+
+async def test_a_login_whose_answer_is_damaged_is_not_repeated_but_tried_out() -> None:
+    test = Test(meter(trouble=damaged))
+    await test.run()
+    assert [payload for payload in test.commands if payload.startswith(b"L")] == [b"L" + CREDENTIALS.encode() + b"\x00"]
+    assert set(test.states().values()) == {SectionState.READ}
+
+
+async def test_a_login_whose_answer_is_damaged_may_have_been_refused() -> None:
+    test = Test(meter(trouble=damaged), password="READER,wrong")
+    assert "could not be read, and then: not logged in" in await test.fail(FrameGarbled)
+    assert [payload[:1] for payload in test.commands] == [b"L", b"R", b"X"]
 
 
 async def test_a_login_that_is_lost_is_repeated() -> None:

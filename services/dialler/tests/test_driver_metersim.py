@@ -25,6 +25,16 @@ DAYS = 10
 PASSWORD = "SIM00001"
 CUTS = {"powerCuts": {"everyDays": 2, "startMinute": 610, "minutes": 100}}
 SHORT_CUTS = {"powerCuts": {"everyDays": 2, "startMinute": 610, "minutes": 10}}
+GAPS = {
+    "gaps": {"everyDays": 3, "startMinute": 100, "minutes": 60},
+    "clockSets": {"everyDays": 4, "startMinute": 300},
+}
+
+
+def edmi(serial: str) -> dict[str, str]:
+    return {"serialNumber": serial, "outstationAddress": serial, "password": "READER,S3cret"}
+
+
 FLEET: list[dict[str, Any]] = [
     {"meterType": "ELSTERA1700", "clock": {"zone": "Europe/London"}, "password": PASSWORD, "options": CUTS},
     {
@@ -38,6 +48,10 @@ FLEET: list[dict[str, Any]] = [
     {"meterType": "IEC62056_21", "options": {"profile": "energy", "parity": "none"}},
     {"meterType": "LG_E650_IEC", "faults": [{"kind": "wrong_bcc", "amount": 2}]},
     {"meterType": "ISKRA_MT174"},
+    {"meterType": "EDMIATLAS", "clock": {"zone": "Europe/Berlin", "offsetSeconds": 95}, "options": CUTS}
+    | edmi("251308613"),
+    {"meterType": "EDMIATLAS", "load": {"seed": 20, "kind": "factory"}, "options": {"periodMinutes": 15}} | edmi("7"),
+    {"meterType": "EDMIATLAS", "faults": [{"kind": "wrong_bcc", "amount": 2}], "options": GAPS} | edmi("4294967295"),
 ]
 CHANNELS = {"kWh Import": "import", "kWh Export": "export"} | {f"kvarh Q{i}": f"q{i}" for i in range(1, 5)}
 
@@ -51,7 +65,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list
     """The fleet file and where its meters listen."""
     folder = tmp_path_factory.mktemp("metersim")
     path, ready = folder / "fleet.json", folder / "ready.json"
-    meters = [meter | {"serialNumber": f"TEST{number}", "load": {"seed": number}} for number, meter in enumerate(FLEET)]
+    meters = [{"serialNumber": f"TEST{number}", "load": {"seed": number}} | meter for number, meter in enumerate(FLEET)]
     path.write_text(json.dumps(meters))
     with subprocess.Popen(
         metersim("run", "--fleet", str(path), "--ready-file", str(ready)), stdout=subprocess.PIPE
@@ -87,6 +101,7 @@ async def test_a_simulated_meter_is_read_as_it_is(fleet: tuple[Path, list[dict[s
     terms = Terms(
         test_id=1,
         meter_type=meter["meterType"],
+        outstation_address=meter["outstationAddress"],
         password=meter["password"],
         zone=ZoneInfo(meter["zone"]),
         survey=SurveyRange(start, today) if has_survey else None,

@@ -20,6 +20,7 @@ from mts_dialler.protocols.edmi.refusals import (
     LoginRefused,
     NotLoggedIn,
 )
+from mts_dialler.protocols.edmi.registers import CLOCK
 from mts_dialler.protocols.edmi.values import Value, decode
 from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
 
@@ -96,8 +97,8 @@ class EdmiSession:
         except LocalProtocolError as error:
             raise NotConfigured(str(error)) from error
         await self._attention()
-        await self._log_in(login)
-        self._login = login
+        if await self._log_in(login):
+            self._login = login
 
     async def sign_off(self) -> None:
         """Logs out within the budget of a sign-off; a meter or line that has gone is no failure of the test."""
@@ -122,19 +123,26 @@ class EdmiSession:
         await self._send(_IEC_SIGN_ON, "sign-on of IEC 62056-21, in case the port waits for one")
         await self._settle()
 
-    async def _log_in(self, login: Login) -> None:
-        """Repeated on silence alone: an answer that cannot be read may have been a refusal."""
+    async def _log_in(self, login: Login) -> bool:
+        """Was the login accepted by an answer that could be read?
+
+        It is repeated on silence alone, for an answer that cannot be read may have been a refusal; then a register
+        shows whether the meter lets us in.
+        """
         self._logins += 1
         data = self._link.ask(login.encode())
-        for attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 payload = await self._exchange(data, "login")
-            except MeterSilent:
-                if attempt + 1 == ATTEMPTS:
-                    raise
+                break
+            except FrameGarbled:
                 await self._settle()
-                continue
-            break
+                await self._knock()
+                return False
+            except MeterSilent:
+                if attempt == ATTEMPTS:
+                    raise
+            await self._settle()
         try:
             login.parse(payload)
         except LoginRefused as refused:
@@ -143,6 +151,19 @@ class EdmiSession:
         except RemoteProtocolError as error:
             self.line.note(f"refused: {error}")
             raise MeterRefused(f"the meter refused the login: {error}") from error
+        self.line.note("logged in")
+        return True
+
+    async def _knock(self) -> None:
+        """Raises `FrameGarbled` if the meter does not show its clock."""
+        command = Read(CLOCK, self._wide)
+        try:
+            command.parse(await self._repeated(command.encode(), "clock, to see whether the login was accepted"))
+        except CommandRefused as refused:
+            self.line.note(f"refused: {refused}")
+            raise FrameGarbled(f"the answer to the login could not be read, and then: {refused}") from refused
+        except RemoteProtocolError as error:
+            raise FrameGarbled(f"the answer to the login could not be read, and then: {error}") from error
         self.line.note("logged in")
 
     # --- commands
