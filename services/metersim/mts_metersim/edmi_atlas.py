@@ -49,7 +49,7 @@ class AtlasSession(EdmiSession):
         super().__init__(unit, note)
         self._billing = Billing(unit)
         self._files = AtlasFiles(unit)
-        self._registers = common_registers(unit, "Mk10A", serial_kind="A", ratio_kind="L")
+        self._registers = common_registers(unit, "Mk10A", serial_kind="A", ratio_kind="L", resets=(0x6200, 0x6400))
         self._registers |= self._files.registers() | _definitions()
 
     def execute(self, command: bytes) -> bytes:

@@ -59,6 +59,8 @@ def external(kind: str, content: Content) -> bytes:
         return content.encode("ascii") + b"\0"
     if kind in "FOP":
         return pack(">f", content)
+    if kind in "DU":
+        return pack(">d", content)
     whole = int(content)
     if kind in "TQR":
         return _moment(kind, whole)

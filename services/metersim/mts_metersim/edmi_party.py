@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from mts_metersim.edmi import Message, Receiver
 from mts_metersim.edmi_atlas import AtlasSession
+from mts_metersim.edmi_genius import GeniusSession
 from mts_metersim.edmi_session import ACK, EdmiSession
 from mts_metersim.party import Note, Party, Replies, SignedOn
 from mts_metersim.places import edmi_number
 from mts_metersim.unit import Unit
 
-_SESSIONS: dict[str, type[EdmiSession]] = {"EDMIATLAS": AtlasSession}
+_SESSIONS: dict[str, type[EdmiSession]] = {"EDMIATLAS": AtlasSession, "EDMIGENIUS": GeniusSession}
 _LOGIN = b"L"
 
 

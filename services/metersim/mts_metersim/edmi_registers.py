@@ -12,9 +12,13 @@ _PHASES = range(3)
 NOMINAL_HERTZ = 50.0
 
 
-def common_registers(unit: Unit, model: str, serial_kind: str, ratio_kind: str) -> dict[int, Register]:
-    """System and instantaneous registers. The serial number is a string (A, G), the ratios are L or F."""
-    return _system(unit, model, serial_kind) | _ratios(unit, ratio_kind) | _clock(unit) | _instantaneous(unit)
+def common_registers(
+    unit: Unit, model: str, serial_kind: str, ratio_kind: str, resets: tuple[int, int]
+) -> dict[int, Register]:
+    """System and instantaneous registers. The serial number is a string (A, G), the ratios are L or F; `resets`: where
+    the times of the last two billing resets stand."""
+    system = _system(unit, model, serial_kind) | _ratios(unit, ratio_kind)
+    return system | _clock(unit, resets) | _instantaneous(unit)
 
 
 def _system(unit: Unit, model: str, serial_kind: str) -> dict[int, Register]:
@@ -38,22 +42,20 @@ def _ratios(unit: Unit, kind: str) -> dict[int, Register]:
     return {0xF700 + place: Register(kind, "N", partial(int, value)) for place, value in enumerate(values)}
 
 
-def _clock(unit: Unit) -> dict[int, Register]:
+def _clock(unit: Unit, resets: tuple[int, int]) -> dict[int, Register]:
     def standard() -> int:
         return standard_seconds(unit, unit.clock.now())
 
     def reset(place: int) -> int:
-        resets = unit.resets(unit.clock.now())
-        return standard_seconds(unit, resets[place]) if place < len(resets) else NO_TIME
+        found = unit.resets(unit.clock.now())
+        return standard_seconds(unit, found[place]) if place < len(found) else NO_TIME
 
-    last, second_last = (Register("T", "N", partial(reset, place), "Billing Reset") for place in (0, 1))
     return {
         0xF010: Register("R", "N", standard, "Date"),
         0xF011: Register("Q", "N", standard, "Time"),
         0xF03D: Register("T", "N", standard, "Clock"),
         0xF061: Register("T", "N", lambda: wall_seconds(unit.zone, unit.clock.now()), "Local Time"),
-        **dict.fromkeys((0x6200, 0xFC00), last),
-        **dict.fromkeys((0x6400, 0xFC01), second_last),
+        **{number: Register("T", "N", partial(reset, place), "Reset") for place, number in enumerate(resets)},
     }
 
 

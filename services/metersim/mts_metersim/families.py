@@ -26,6 +26,7 @@ _FAMILIES = {
     "ITRON_SL7000": Family.HDLC,
     "CEWEPRO100": Family.HDLC,
     "EDMIATLAS": Family.EDMI,
+    "EDMIGENIUS": Family.EDMI,
 }
 METER_TYPES = tuple(_FAMILIES)
 

@@ -8,6 +8,7 @@ from mts_metersim.fleet import DlmsOptions, EdmiOptions, LoadSpec, Meter, Option
 KINDS = ("house", "shop", "factory")
 INSTALLED_DAYS_AGO = 40
 FIRST_SERIAL = 70_000_000
+GENIUS_CHANNELS = ("import", "export", "q1", "q2")
 
 # Meter type, password form ("" = none, "lls", "user" = USER,PASSWORD), what is special about it, options.
 _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
@@ -25,6 +26,8 @@ _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("CEWEPRO100", "lls", "newest_first", Options(dlms=DlmsOptions(lifo=True))),
     ("EDMIATLAS", "user", None, Options()),
     ("EDMIATLAS", "user", "data_not_ready", Options(edmi=EdmiOptions(not_ready=1, duplicates=True))),
+    ("EDMIGENIUS", "user", None, Options(channels=GENIUS_CHANNELS)),
+    ("EDMIGENIUS", "user", "survey_gaps", Options(channels=GENIUS_CHANNELS, gaps=Rule(3, 600, 90))),
 )
 # Meters of several protocols on one line.
 _SHARED = (
