@@ -17,8 +17,9 @@ import pytest
 import uvloop
 
 from mts_common.messages import NameValue, Transport
-from mts_dialler.channels import modem
-from mts_dialler.channels.modem import ModemChannel, ModemLine
+from mts_dialler.channels import modem, modem_channel
+from mts_dialler.channels.modem import ModemLine
+from mts_dialler.channels.modem_channel import ModemChannel
 from mts_dialler.channels.own import open_port
 from mts_dialler.channels.port import Framing
 from mts_dialler.errors import (
@@ -260,7 +261,7 @@ async def test_a_carrier_that_dcd_tells_of_drops_the_line_at_once(
         await line.check()
         dcd = [True]
         monkeypatch.setattr(type(line.port), "carrier", property(lambda _: dcd[0]))
-        monkeypatch.setattr(modem, "CARRIER_POLL_SECONDS", 0.02)
+        monkeypatch.setattr(modem_channel, "CARRIER_POLL_SECONDS", 0.02)
         channel = await line.call(NUMBER, None)
         with pytest.raises(MeterSilent):
             await channel.read(1, 0.1)

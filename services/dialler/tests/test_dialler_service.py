@@ -8,7 +8,8 @@ import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -39,8 +40,12 @@ from mts_common.security import Vault
 from mts_dialler.__main__ import allow_open_files, work
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.line import Line
+from mts_dialler.lines_file import LinesFileFault
 from mts_dialler.settings import DiallerSettings
 from mts_dialler.testing import eventually
+from mts_metersim.log import CallLog
+from mts_metersim.modem_bank import running_bank, to_host_and_port
+from mts_metersim.modem_plan import ModemSpec, Plan, Subscriber
 from mts_stack.processes import free_ports
 
 KEY = Fernet.generate_key().decode()
@@ -65,6 +70,7 @@ class Scheduler:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.calls: list[GrantedCall] = []
+        self.wanted: list[CallWant] = []
         self.alive: list[DiallerAlive] = []
         self.released: list[UUID] = []
         self.told: list[Message] = []
@@ -78,9 +84,15 @@ class Scheduler:
                 group.create_task(self._broker.consume(queue, self._on_events))
 
     async def _on_wants(self, wants: list[CallWant]) -> list[CallGrant]:
+        self.wanted += wants
         if not self.calls:
             await asyncio.sleep(wants[0].wait_seconds)
-        return [CallGrant(nonce=want.nonce, calls=(self.calls.pop(0),) if self.calls else ()) for want in wants]
+        return [CallGrant(nonce=want.nonce, calls=self._next(want.transport)) for want in wants]
+
+    def _next(self, transport: Transport) -> tuple[GrantedCall, ...]:
+        fitting = [call for call in self.calls if call.transport is transport][:1]
+        self.calls = [call for call in self.calls if call not in fitting]
+        return tuple(fitting)
 
     async def _on_alives(self, alives: list[DiallerAlive]) -> list[DiallerLease]:
         self.alive += alives
@@ -187,6 +199,52 @@ async def test_a_granted_test_is_read_and_told_over_the_broker(scheduler: Schedu
         stop.set()
         async with asyncio.timeout(SECONDS):
             await task
+
+
+async def test_one_process_serves_modems_and_tcp(
+    scheduler: Scheduler, settings: DiallerSettings, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines.toml"
+    lines.write_text(
+        f'[[line]]\nname = "m1"\ndevice = "{tmp_path}/m1"\nnumbers = "07*"\nreset_pause_seconds = 0\n'
+        "settle_seconds = 0\ndtr_seconds = 0.05\n"
+    )
+    settings = settings.model_copy(update={"lines_file": lines, "dialler_lines": 3})
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(meter(b"E123"))
+        other = await stack.enter_async_context(meter(b"E456"))
+        log = stack.enter_context(CallLog(None))
+        plan = Plan((ModemSpec("m1"),), {"07700900001": Subscriber(to=f"127.0.0.1:{port}")}, 0)
+        await stack.enter_async_context(running_bank(plan, tmp_path, to_host_and_port, log))
+        scheduler.calls.append(
+            a_call(port).model_copy(
+                update={
+                    "remote_address": "07700900001",
+                    "canonical_address": "+447700900001",
+                    "transport": Transport.MODEM,
+                }
+            )
+        )
+        scheduler.calls.append(a_call(other))
+        task, stop = await stack.enter_async_context(dialling(settings))
+        await eventually(lambda: len(scheduler.told) == 6, SECONDS)
+        reports = [message for message in scheduler.told if isinstance(message, AttemptReport)]
+        assert {report.data.serial_number for report in reports} == {"E123", "E456"}
+        assert {report.outcome for report in reports} == {Outcome.SUCCESS}
+        asked = {(want.transport, want.number_filter) for want in scheduler.wanted}
+        assert asked == {(Transport.MODEM, "07*"), (Transport.TCP, "")}
+        assert {(alive.transport, alive.lines) for alive in scheduler.alive} == {
+            (Transport.MODEM, 1),
+            (Transport.TCP, 3),
+        }
+        stop.set()
+        async with asyncio.timeout(SECONDS):
+            await task
+
+
+async def test_a_lines_file_that_cannot_be_read_stops_the_start(settings: DiallerSettings, tmp_path: Path) -> None:
+    with pytest.raises(LinesFileFault):
+        await work(settings.model_copy(update={"lines_file": tmp_path / "none"}), {}, asyncio.Event())
 
 
 async def test_an_address_off_the_allow_list_is_told_as_forbidden(

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from mts_common.messages import NameValue, Transport
+from mts_dialler.channels.modem_channel import CHUNK, ModemChannel
 from mts_dialler.channels.own import OpenPort, framing_of, open_port
 from mts_dialler.channels.port import Framing, Port
 from mts_dialler.clock import Clock, SystemClock
@@ -25,19 +25,15 @@ from mts_dialler.errors import (
 from mts_dialler.lines_file import HangUp, LineKind, LineSettings
 from mts_dialler.protocols.errors import LocalProtocolError
 from mts_dialler.protocols.hayes import facts
-from mts_dialler.protocols.hayes.carrier import CarrierWatch
 from mts_dialler.protocols.hayes.commands import Abort, Action, Command, Dial, Dialling, Escape, Reset
 from mts_dialler.protocols.hayes.commands import HangUp as HangUpCommand
 from mts_dialler.protocols.hayes.modem import Modem, State, Step
 from mts_dialler.protocols.hayes.results import Answer, Result
-from mts_dialler.protocols.parity import CharacterFormat
 
 HANG_UP_SECONDS: Final = 45.0
 WRITE_SECONDS: Final = 5.0
-CARRIER_POLL_SECONDS: Final = 0.5
 REGISTRATION_POLL_SECONDS: Final = 1.0
 RESETS: Final = 2  # the first may find a modem that has not woken up, or has to find the speed
-_CHUNK = 4096
 _KEPT_LINES = 20
 _STALE_CHUNKS = 64
 
@@ -296,119 +292,13 @@ class ModemLine:
             left = until - self._clock.monotonic()
             if left <= 0:
                 raise MeterSilent("no answer from the modem")
-            self._modem.feed(await self.port.read(_CHUNK, left))
+            self._modem.feed(await self.port.read(CHUNK, left))
 
     async def _drop_stale(self) -> None:
         """What came unasked: the end of an earlier answer, the noise of a call that has ended."""
         with contextlib.suppress(MeterSilent):
             for _ in range(_STALE_CHUNKS):
-                self._modem.feed(await self.port.read(_CHUNK, 0))
+                self._modem.feed(await self.port.read(CHUNK, 0))
                 self._modem.payload()
                 while self._modem.next_event() is not None:
                     pass
-
-
-class ModemChannel:
-    """`OwnChannel` over a dialled line; made by `ModemLine.call`."""
-
-    transport: Final = Transport.MODEM
-
-    def __init__(
-        self,
-        line: ModemLine,
-        port: Port,
-        modem: Modem,
-        answer: Answer,
-        character_format: CharacterFormat | None,
-    ) -> None:
-        self.character_format = character_format
-        self.facts = _facts(line.signal, answer)
-        self._line = line
-        self._port = port
-        self._modem = modem
-        self._silence = line.settings.carrier_silence_seconds
-        self._watch = CarrierWatch()
-        self._heard_at = self._now()
-        self._unread = modem.payload()
-        self._end: str | None = None
-        self._dcd_tells = port.carrier is True  # DCD that is off in a call is not wired
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def read(self, max_bytes: int, seconds: float) -> bytes:
-        until = self._now() + seconds
-        while not self._unread:
-            self._look()
-            left = until - self._now()
-            if left < 0:
-                raise MeterSilent(f"the meter sent nothing for {seconds:g} s")
-            await self._listen(min(left, self._patience()))
-        data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
-        return data
-
-    async def write(self, data: bytes, seconds: float) -> None:
-        while self._watch.suspects and not self._unread:
-            await self._listen(self._patience())
-            self._look()
-        self._look()
-        with self._own_end():
-            await self._port.write(data, seconds)
-
-    async def settle(self, seconds: float) -> None:
-        """Drops what comes for so long: modems greet each other, some meters' modems send banners."""
-        until = self._now() + seconds
-        with contextlib.suppress(MeterSilent):
-            while (left := until - self._now()) > 0:
-                await self.read(_CHUNK, left)
-
-    async def set_speed(self, baud: int | None) -> None:
-        """Nothing: the modems agree on the line's speed, and the port's is between us and our modem."""
-
-    async def close(self) -> None:
-        if self._end != _CLOSED:
-            self._end = _CLOSED
-            await self._line.hang_up()
-
-    def _patience(self) -> float:
-        """How long to listen before looking again."""
-        if self._watch.suspects:
-            return max(0.0, self._silence - (self._now() - self._heard_at))
-        return CARRIER_POLL_SECONDS if self._dcd_tells else float("inf")
-
-    def _look(self) -> None:
-        """Raises `LineDropped` if the far end has gone."""
-        if self._end is not None:
-            raise LineDropped(self._end)
-        silent = self._now() - self._heard_at
-        if (self._watch.suspects and silent >= self._silence) or (self._dcd_tells and self._port.carrier is False):
-            self._modem.step(Step.CARRIER_LOST)
-            self._end = "the modem lost the carrier"
-            raise LineDropped(self._end)
-
-    async def _listen(self, seconds: float) -> None:
-        with contextlib.suppress(MeterSilent), self._own_end():
-            self._modem.feed(await self._port.read(_CHUNK, seconds))
-            data = self._modem.payload()
-            self._watch.received(data)
-            self._unread += data
-            self._heard_at = self._now()
-
-    @contextlib.contextmanager
-    def _own_end(self) -> Iterator[None]:
-        try:
-            yield
-        except LineDropped as error:
-            self._end = str(error)
-            raise LineFault(f"line {self._line.settings.name}: {error}") from error
-
-
-_CLOSED: Final = "the connection was closed"
-
-
-def _facts(signal: facts.Signal | None, answer: Answer) -> tuple[NameValue, ...]:
-    known = {
-        "Signal strength": "" if signal is None else f"{signal.dbm} dBm",
-        "Modem connection": answer.text,
-    }
-    return tuple(NameValue(name=name, value=value) for name, value in known.items() if value)

@@ -89,16 +89,22 @@ class SerialPort(asyncio.Protocol):
         self._require()
 
     async def drop_dtr(self, seconds: float) -> bool:
-        """Speed 0 is the terminal's own word for it (POSIX, B0: hang up): a pseudo-terminal's other end sees it too."""
+        """Also by speed 0, the terminal's own word for it (POSIX, B0): the other end of a pseudo-terminal sees that."""
         self._require()
         with _port_errors():
+            self._set_dtr(False)
             self._wire.baudrate = 0
         try:
             await asyncio.sleep(seconds)
         finally:
             with suppress(OSError, termios.error):  # a port that has gone says so to whoever uses it next
                 self._wire.baudrate = self._baud
+                self._set_dtr(True)
         return True
+
+    def _set_dtr(self, on: bool) -> None:
+        with suppress(OSError):  # a pseudo-terminal has none
+            self._wire.dtr = on
 
     async def set_format(self, baud: int, framing: Framing) -> None:
         left = self._sent_at - asyncio.get_running_loop().time()
