@@ -348,7 +348,9 @@ async def test_registers_that_follow_an_absent_one_are_not_asked_for() -> None:
     await bench.read()
     asked = [apdu[3:12] for apdu in bench.requests(0xC0)]
     assert b"\x00\x03" + name("1.0.1.8.1") + b"\x02" in asked
-    assert b"\x00\x03" + name("1.0.2.8.2") + b"\x02" in asked
+    assert b"\x00\x03" + name("1.0.1.8.2") + b"\x02" in asked
+    assert b"\x00\x03" + name("1.0.2.8.1") + b"\x02" in asked
+    assert b"\x00\x03" + name("1.0.2.8.2") + b"\x02" not in asked
     assert b"\x00\x03" + name("1.0.3.8.1") + b"\x02" not in asked
     assert b"\x00\x03" + name("1.0.1.8.5") + b"\x02" not in asked
     assert b"\x00\x03" + name("1.0.51.7.0") + b"\x02" not in asked
@@ -445,6 +447,66 @@ async def test_errors_and_status_are_told_in_words() -> None:
         "Clock invalid",
         "Power down",
     )
+
+
+def captured_events() -> list[bytes]:
+    """Rows of the event log in the first block of a captured answer."""
+    block = Reader(captured("dlms_wrapper_eventlog_block.hex")[1], 8 + 14)
+    rows: list[bytes] = []
+    while block.left >= 18:
+        rows.append(block.take(18))
+    return rows
+
+
+async def test_a_captured_event_log_is_told_in_words() -> None:
+    rows = captured_events()
+    asked: list[bytes] = []
+
+    def select(key: Key, selector: bytes) -> bytes | int:
+        asked.append(selector)
+        return array(rows[::-1])
+
+    meter = small_meter(select=select)
+    meter.attributes[7, "0.0.99.98.0", 3] = array([column(8, "0.0.1.0.0"), column(1, "0.0.96.11.0")])
+    bench = Bench(meter, dlms_types.ISKRA_MT880, server=server_address(1, 17))
+    data = await bench.read()
+    assert len(data.status_events) == 1 + len(rows) == 11
+    assert data.status_events[1:3] == ("Power up at 2025-07-25T16:55:32Z", "Power down at 2025-07-25T16:55:32Z")
+    assert data.status_events[4] == "Event 88 at 2025-07-25T16:55:38Z"
+    assert len(asked) == 1
+    assert bench.states()[Section.STATUS_EVENTS] is SectionState.READ
+
+
+async def test_a_short_event_log_of_a_meter_without_selection_is_read_whole() -> None:
+    meter = small_meter()
+    meter.attributes |= {
+        (7, "0.0.99.98.0", 3): array([column(8, "0.0.1.0.0"), column(1, "0.0.96.11.0")]),
+        (7, "0.0.99.98.0", 7): u32(10),
+        (7, "0.0.99.98.0", 2): array(captured_events()),
+    }
+    meter.select = lambda _key, _selector: 13
+    data = await Bench(meter, dlms_types.ISKRA_MT880, server=server_address(1, 17)).read()
+    assert len(data.status_events) == 11
+
+
+@pytest.mark.parametrize(
+    ("columns", "answer", "why"),
+    [
+        (array([column(8, "0.0.1.0.0"), column(1, "0.0.96.11.0")]), 13, "scope of access violated"),
+        (array([column(1, "0.0.96.11.0")]), 4, "an event log without a clock"),
+        (array([column(8, "0.0.1.0.0")]), b"\x01\x00", "an event log without codes"),
+        (u8(1), 4, "the capture objects of a profile are no array"),
+    ],
+)
+async def test_an_event_log_that_cannot_be_read_makes_the_status_partial(
+    columns: bytes, answer: bytes | int, why: str
+) -> None:
+    meter = small_meter(select=lambda _key, _selector: answer)
+    meter.attributes[7, "0.0.99.98.0", 3] = columns
+    bench = Bench(meter, dlms_types.ISKRA_MT880, server=server_address(1, 17))
+    await bench.read()
+    assert bench.states()[Section.STATUS_EVENTS] is SectionState.PARTIAL
+    assert bench.error(Section.STATUS_EVENTS) == f"event log: {why}"
 
 
 # --- the clock
@@ -556,6 +618,7 @@ async def test_periods_that_the_meter_has_not_recorded_are_left_out() -> None:
     data = await bench.read(survey=survey())
     assert len(surveyed(data)["kWh Import (total)"]) == 46
     assert bench.states() == ALL_READ
+    assert "2 of 48 periods have no reading" in gzip.decompress(bench.line.trace.render()).decode()
 
 
 async def test_a_period_cut_in_two_is_marked() -> None:
@@ -1051,6 +1114,15 @@ async def test_every_damaged_answer_is_asked_for_again() -> None:
         )
         await bench.read(survey=survey())
         assert bench.states() == ALL_READ
+
+
+async def test_a_connect_that_is_garbled_twice_is_tried_anew() -> None:
+    bench = Bench(
+        small_meter(), spoil=lambda answer, turn: [answer[:9] + b"\x55" + answer[10:] if turn < 2 else answer]
+    )
+    await bench.read()
+    assert [frame.kind for frame in bench.frames()][:4] == [Kind.SNRM, Kind.SNRM, Kind.DISC, Kind.SNRM]
+    assert bench.states()[Section.REGISTERS] is SectionState.READ
 
 
 async def test_noise_before_the_meter_s_first_word_is_passed_over() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mts_common.messages import MeterClock, NameValue, Section
+from mts_common.messages import NameValue, Section
 from mts_dialler.drivers import dlms_registers as registers
 from mts_dialler.drivers.base import ReportBuilder, Terms
+from mts_dialler.drivers.dlms_events import EventLog
 from mts_dialler.drivers.dlms_objects import NOT_THERE, Item, LogicalNames, Objects, ShortNames
 from mts_dialler.drivers.dlms_profile import LoadProfile, find_load_profile
 from mts_dialler.drivers.dlms_registers import DATA, REGISTER, Registers
@@ -15,6 +16,7 @@ from mts_dialler.drivers.dlms_status import clock_words, status_events
 from mts_dialler.drivers.dlms_survey import DlmsSurvey
 from mts_dialler.drivers.dlms_time import MeterTime
 from mts_dialler.drivers.dlms_types import MeterProfile, address, secret
+from mts_dialler.drivers.meter_clock import meter_clock
 from mts_dialler.errors import FrameGarbled, MeterRefused
 from mts_dialler.line import Line
 from mts_dialler.protocols.cosem import date_time
@@ -69,7 +71,7 @@ class _Reading:
         data = await self._data(_FIRST)
         await self._read_serial_number(data)
         await self._read_properties(data)
-        self._read_status(data)
+        await self._read_status(data)
         await self._read_registers(data)
         await self._read_profile()
 
@@ -97,7 +99,7 @@ class _Reading:
             self._report.failed(Section.CLOCK, f"clock: {why}")
             return
         shown = self._time.set_by(clock, arrived)
-        self._report.clock = MeterClock(meter_time=shown, offset_seconds=round((shown - arrived).total_seconds()))
+        self._report.clock = meter_clock(shown, arrived)
         self._report.status_events += clock_words(clock)
         self._report.read(Section.CLOCK)
 
@@ -144,14 +146,26 @@ class _Reading:
         if value:
             self._report.properties.append(NameValue(name=name, value=value))
 
-    def _read_status(self, data: Mapping[Item, Answer]) -> None:
+    async def _read_status(self, data: Mapping[Item, Answer]) -> None:
         errors, status = data[Item(DATA, _ERRORS)], data[Item(DATA, _STATUS)]
         self._report.status_events += status_events(errors, status, self._profile)
         for answer in (errors, status):
             if isinstance(answer, Denied) and answer.code not in NOT_THERE:
                 self._report.partial(Section.STATUS_EVENTS, f"status: {answer}")
                 return
-        self._report.read(Section.STATUS_EVENTS)
+        if self._profile.event_words:
+            await self._read_events()
+        else:
+            self._report.read(Section.STATUS_EVENTS)
+
+    async def _read_events(self) -> None:
+        log = EventLog(self._objects, self._time, self._profile.event_words)
+        try:
+            self._report.status_events += await log.read(self._session.line.now())
+        except (MeterRefused, FrameGarbled) as error:
+            self._report.partial(Section.STATUS_EVENTS, f"event log: {error}", error.failure)
+        else:
+            self._report.read(Section.STATUS_EVENTS)
 
     # --- registers and load profile
 

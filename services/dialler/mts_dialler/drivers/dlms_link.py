@@ -35,6 +35,7 @@ BUSY_SECONDS = 60.0  # in which a meter must find its answer
 CONNECT_ATTEMPTS = 2
 MAX_UNUSABLE = 7 * 2049  # octets taken without a frame among them: a whole window lost
 MAX_MESSAGES = 2 * (8 + 0xFFFF)  # octets of the wrapper taken without an answer among them
+_NOTHING = "no whole frame for us"
 _REQUEST_LLC, _ANSWER_LLC = bytes.fromhex("E6E600"), bytes.fromhex("E6E700")
 
 
@@ -85,21 +86,18 @@ class HdlcLink:
 
     async def open(self) -> None:
         """SNRM. A meter that does not connect may still hold the link of a call before: DISC, then once more."""
-        try:
-            connected = await self._connect(CONNECT_ATTEMPTS)
-        except MeterSilent:
-            connected = False
-        if connected:
-            return
-        with contextlib.suppress(MeterSilent):
+        with contextlib.suppress(MeterSilent, FrameGarbled):
+            if await self._connect():
+                return
+        with contextlib.suppress(MeterSilent, FrameGarbled):
             await self.close()
-        if not await self._connect(1):
+        if not await self._connect():
             raise MeterRefused("the meter refused to connect (DM)")
 
-    async def _connect(self, attempts: int) -> bool:
+    async def _connect(self) -> bool:
         await self._line.settle()
         self._events.clear()
-        return isinstance(await self._converse(self._link.connect(), "SNRM", attempts), Connected)
+        return isinstance(await self._converse(self._link.connect(), "SNRM", CONNECT_ATTEMPTS), Connected)
 
     async def ask(self, apdu: bytes, note: str) -> bytes:
         if self._link.state is not State.IDLE:
@@ -164,7 +162,7 @@ class HdlcLink:
                 data = await self._line.receive(seconds)
             except MeterSilent as silence:
                 if taken:
-                    raise FrameGarbled(f"the meter's answer was not understood: {noise or 'it broke off'}") from silence
+                    raise FrameGarbled(f"the meter's answer was not understood: {noise or _NOTHING}") from silence
                 raise
             if self._fresh:
                 self.answered_at, self._fresh = self._line.now(), False
@@ -172,7 +170,7 @@ class HdlcLink:
             noise = self._take(data) or noise
             seconds = self._line.limits.settle_seconds if noise else self._line.limits.character_seconds
             if taken > MAX_UNUSABLE and not self._events:
-                raise FrameGarbled(f"the meter's answer was not understood: {noise or 'no frames'}")
+                raise FrameGarbled(f"the meter's answer was not understood: {noise or _NOTHING}")
         event = self._events.popleft()
         self._describe(event)
         return event

@@ -38,18 +38,22 @@ class Wanted:
 
 def _wanted() -> Iterator[Wanted]:
     for flow in _FLOWS:
-        total = f"{flow}.8.0"
-        yield Wanted(total, REGISTER)
-        for tariff in range(1, 9):
-            yield Wanted(f"{flow}.8.{tariff}", REGISTER, total if tariff <= 4 else f"{flow}.8.4")
+        yield Wanted(f"{flow}.8.0", REGISTER)
+        yield from _tariffs(f"{flow}.8", REGISTER)
     for flow in _DEMANDS:
         yield Wanted(f"{flow}.6.0", EXTENDED_REGISTER)
-        for tariff in range(1, 5):
-            yield Wanted(f"{flow}.6.{tariff}", EXTENDED_REGISTER, f"{flow}.6.0")
+        yield from _tariffs(f"{flow}.6", EXTENDED_REGISTER)
     for first, *others in _INSTANTANEOUS:
         yield Wanted(f"{first}.7.0", REGISTER)
         for other in others:
             yield Wanted(f"{other}.7.0", REGISTER, f"{first}.7.0")
+
+
+def _tariffs(register: str, class_id: int) -> Iterator[Wanted]:
+    """Eight: the first is asked for after the total, 2 to 4 after the first, the others after the fourth."""
+    for tariff in range(1, 9):
+        before = 0 if tariff == 1 else 1 if tariff <= 4 else 4
+        yield Wanted(f"{register}.{tariff}", class_id, f"{register}.{before}")
 
 
 WANTED = tuple(_wanted())

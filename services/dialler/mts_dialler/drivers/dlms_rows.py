@@ -42,6 +42,7 @@ class RowPlacer:
         self._meter = meter
         self._time = time
         self._collector = collector
+        self.starts: set[datetime] = set()  # of the periods placed
         for channel in profile.channels:
             collector.channel(channel.name, channel.units, cumulative=channel.kind is Kind.CUMULATIVE)
 
@@ -74,6 +75,7 @@ class RowPlacer:
         profile = self._profile
         over = (row.stamp.wall - row.stamp.wall.replace(hour=0, minute=0, second=0, microsecond=0)) % profile.period
         start = stamp - (over or profile.period) if self._meter.stamps_end else stamp - over
+        self.starts.add(start)
         status = self._status(row)
         if over:
             status = (*status, _SHORT_PERIOD)

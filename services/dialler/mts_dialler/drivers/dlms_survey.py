@@ -87,6 +87,10 @@ class DlmsSurvey:
             self._judge(report)
 
     def _judge(self, report: ReportBuilder) -> None:
+        periods = (self._wanted.end - self._wanted.start) // self._profile.period
+        missing = periods - sum(self._wanted.start <= start < self._wanted.end for start in self._placer.starts)
+        if missing > 0:
+            self._session.line.note(f"{missing} of {periods} periods have no reading")
         gaps = Gaps()
         for lost in sorted(self._lost):
             gaps.add(*lost)
