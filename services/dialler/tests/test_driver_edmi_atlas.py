@@ -236,6 +236,12 @@ async def test_registers_have_the_field_s_names_units_and_exact_values() -> None
     ]
 
 
+async def test_a_rate_that_is_in_use_is_shown_before_it_has_counted_anything() -> None:
+    scripted = meter()
+    scripted.registers[0x1E02] = single(0.0)
+    assert named(await Test(scripted).run())["Active Energy Import T2"].number == 0
+
+
 async def test_the_survey_gives_the_start_of_each_period() -> None:
     report = await Test(meter(), survey=DAY).run()
     imported, exported, voltage = report.data().survey
@@ -638,6 +644,19 @@ async def test_a_line_that_drops_keeps_what_was_read() -> None:
     assert verdict.error is not None
     assert "2026-11-18T15:00:00Z to 2026-11-19T00:00:00Z" in verdict.error
     assert test.states()[Section.REGISTERS] is SectionState.READ
+
+
+async def test_a_line_that_drops_keeps_the_registers_read_before() -> None:
+    scripted = meter(reads_many=False)
+
+    def dropping(_: int, reply: Reply) -> list[Reply]:
+        return [LineDropped("gone")] if scripted.asked[-1] == b"R\x1e\x02" else [reply]
+
+    scripted.trouble = dropping
+    test = Test(scripted)
+    await test.fail(LineDropped)
+    assert list(named(test.report)) == ["Active Energy Import", "Active Energy Import T1"]
+    assert test.states()[Section.REGISTERS] is SectionState.PARTIAL
 
 
 @pytest.mark.parametrize("outstation", ["", "METER", "4294967296", "-5"])

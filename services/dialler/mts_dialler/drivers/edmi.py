@@ -188,9 +188,8 @@ class _Reading:
     # --- registers and events
 
     async def _registers(self) -> None:
-        reader = RegisterReader(self._session, self._family.scheme, self._terms.zone)
-        async for reading in reader.read():
-            self._report.registers.append(reading)
+        reader = RegisterReader(self._session, self._family.scheme, self._terms.zone, self._report.registers)
+        await reader.read()
         if reader.failures:
             raise reader.failures[0]
 

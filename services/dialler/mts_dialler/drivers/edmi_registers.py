@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from mts_dialler.protocols.edmi import registers
 from mts_dialler.protocols.edmi.commands import Info
 from mts_dialler.protocols.edmi.measures import Energy, genius_measure, parse_tariff_channel
 from mts_dialler.protocols.edmi.registers import Kind, Period
-from mts_dialler.protocols.edmi.values import UNITS, Value
+from mts_dialler.protocols.edmi.values import UNITS
 from mts_dialler.protocols.wall_clock import standard_to_utc
 
 _GROUP = 8  # channel definitions read at a time; a group without a channel in use is the last
@@ -34,7 +34,10 @@ class Tariff:
 
 
 class Scheme(Protocol):
-    """In what the families differ."""
+    """In what the families differ. `tells_rates`: a definition says how many rates are in use."""
+
+    @property
+    def tells_rates(self) -> bool: ...
 
     def definitions(self) -> Sequence[tuple[int, str]]:
         """The registers, with their types, that say what each channel measures."""
@@ -48,6 +51,8 @@ class Scheme(Protocol):
 
 
 class AtlasScheme:
+    tells_rates = True
+
     def definitions(self) -> Sequence[tuple[int, str]]:
         return [(registers.ATLAS_TARIFF_CHANNELS + channel, "H") for channel in range(registers.ATLAS_CHANNELS)]
 
@@ -63,11 +68,12 @@ class AtlasScheme:
 
 
 class GeniusScheme:
+    tells_rates = False
+
     def definitions(self) -> Sequence[tuple[int, str]]:
         return [(registers.GENIUS_TARIFF_CHANNELS + channel, "X") for channel in range(registers.GENIUS_CHANNELS)]
 
     def tariff(self, channel: int, word: int) -> Tariff | None:
-        """How many rates are in use is not told."""
         return Tariff(channel, genius_measure(word), registers.RATES) if word & 0xFFFF not in {0, 0xFFFF} else None
 
     def register(self, kind: Kind, period: Period, channel: int, rate: int = 0) -> int:
@@ -75,29 +81,29 @@ class GeniusScheme:
 
 
 class RegisterReader:
-    """Reads all registers of one meter. `failures`: what the meter has and did not give."""
+    """Reads all registers of one meter into `sink`, also what was read before the line broke.
 
-    def __init__(self, session: EdmiSession, scheme: Scheme, zone: ZoneInfo) -> None:
+    `failures`: what the meter has and did not give.
+    """
+
+    def __init__(self, session: EdmiSession, scheme: Scheme, zone: ZoneInfo, sink: list[RegisterReading]) -> None:
         self.failures: list[CommandFailed] = []
         self._session = session
         self._scheme = scheme
         self._zone = zone
+        self._sink = sink
         self._names: set[str] = set()
 
-    async def read(self) -> AsyncIterator[RegisterReading]:
-        """Each as soon as it is read."""
+    async def read(self) -> None:
         tariffs = await self._tariffs()
-        for reading in await self._energies(tariffs):
-            yield reading
-        for reading in await self._maximum_demands(tariffs):
-            yield reading
-        for reading in await self._instantaneous():
-            yield reading
+        await self._energies(tariffs)
+        await self._maximum_demands(tariffs)
+        await self._instantaneous()
 
-    async def _many(self, wanted: Sequence[tuple[int, str]]) -> dict[int, Value]:
-        found: Readings = await self._session.read_many(wanted)
+    async def _many(self, wanted: Sequence[tuple[int, str]], found: Readings) -> None:
+        """Fills `found` as the values come."""
+        await self._session.read_many(wanted, found)
         self.failures += found.failures
-        return found.values
 
     async def _info(self, register: int) -> Info | None:
         """None where there is no such register; a meter that does not say has the usual type."""
@@ -111,13 +117,14 @@ class RegisterReader:
         tariffs: list[Tariff] = []
         for start in range(0, len(definitions), _GROUP):
             group = definitions[start : start + _GROUP]
-            words = await self._many(group)
-            found = [
+            found = Readings()
+            await self._many(group, found)
+            parsed = [
                 self._scheme.tariff(start + at, int(word))
                 for at, (register, _) in enumerate(group)
-                if isinstance(word := words.get(register), Decimal)
+                if isinstance(word := found.values.get(register), Decimal)
             ]
-            used = [tariff for tariff in found if tariff is not None]
+            used = [tariff for tariff in parsed if tariff is not None]
             if not used:
                 break
             tariffs += used
@@ -125,46 +132,53 @@ class RegisterReader:
 
     # --- energies and maximum demands
 
-    async def _energies(self, tariffs: Sequence[Tariff]) -> list[RegisterReading]:
-        """Since installation. Rates behind the last one that has counted anything are not in use."""
-        kind = Kind.ENERGY
-        places = [(tariff, rate) for tariff in tariffs for rate in range(tariff.rates + 1)]
-        numbers = {place: self._scheme.register(kind, Period.TOTAL, place[0].channel, place[1]) for place in places}
-        infos = await self._infos(kind, Period.TOTAL, tariffs)
-        values = await self._many(
-            [(number, infos[place[0].channel].type) for place, number in numbers.items() if place[0].channel in infos]
-        )
-        last = max((rate for (_, rate), number in numbers.items() if values.get(number)), default=0)
-        return [
-            self._reading(tariff, kind, rate, value, infos[tariff.channel])
-            for (tariff, rate), number in numbers.items()
-            if rate <= last and isinstance(value := values.get(number), Decimal)
+    async def _energies(self, tariffs: Sequence[Tariff]) -> None:
+        """Since installation. Where it is not told, rates behind the last that has counted anything are not in use."""
+        kind, period = Kind.ENERGY, Period.TOTAL
+        infos = await self._infos(kind, period, tariffs)
+        places = [
+            (self._scheme.register(kind, period, tariff.channel, rate), tariff, rate)
+            for tariff in tariffs
+            if tariff.channel in infos
+            for rate in range(tariff.rates + 1)
         ]
+        found = Readings()
+        try:
+            await self._many([(register, infos[tariff.channel].type) for register, tariff, _ in places], found)
+        finally:
+            counted = [rate for register, _, rate in places if found.values.get(register)]
+            last = registers.RATES if self._scheme.tells_rates else max(counted, default=0)
+            for register, tariff, rate in places:
+                value = found.values.get(register)
+                if rate <= last and isinstance(value, Decimal):
+                    named = self._named(tariff, kind, rate, value, infos[tariff.channel])
+                    self._sink.append(_register(*named, found.read_at[register]))
 
-    async def _maximum_demands(self, tariffs: Sequence[Tariff]) -> list[RegisterReading]:
+    async def _maximum_demands(self, tariffs: Sequence[Tariff]) -> None:
         """Of the billing period that runs, with their times; one that has no time was not reached yet."""
         kind, period = Kind.MAXIMUM_DEMAND, Period.CURRENT
         infos = await self._infos(kind, period, tariffs)
         places = [
             (
-                tariff,
                 self._scheme.register(kind, period, tariff.channel),
                 self._scheme.register(Kind.TIME_OF_MAXIMUM, period, tariff.channel),
+                tariff,
             )
             for tariff in tariffs
             if tariff.channel in infos
         ]
-        values = await self._many(
-            [pair for tariff, demand, at in places for pair in ((demand, infos[tariff.channel].type), (at, "T"))]
-        )
-        found: list[RegisterReading] = []
-        for tariff, demand, at in places:
-            value, wall = values.get(demand), values.get(at)
-            if isinstance(value, Decimal):
-                found.append(self._reading(tariff, kind, 0, value, infos[tariff.channel]))
-                if isinstance(wall, datetime):
-                    found.append(self._time_of(found[-1], wall))
-        return found
+        wanted = [pair for demand, at, tariff in places for pair in ((demand, infos[tariff.channel].type), (at, "T"))]
+        found = Readings()
+        try:
+            await self._many(wanted, found)
+        finally:
+            for demand, at, tariff in places:
+                value, wall = found.values.get(demand), found.values.get(at)
+                if isinstance(value, Decimal):
+                    named = self._named(tariff, kind, 0, value, infos[tariff.channel])
+                    self._sink.append(_register(*named, found.read_at[demand]))
+                    if isinstance(wall, datetime):
+                        self._sink.append(self._time_of(self._sink[-1], wall))
 
     async def _infos(self, kind: Kind, period: Period, tariffs: Sequence[Tariff]) -> dict[int, Info]:
         """By channel. The registers of one kind are of one type, so the first is asked, and each without a name."""
@@ -181,22 +195,17 @@ class RegisterReader:
                 infos[tariff.channel] = shared
         return infos
 
-    def _reading(self, tariff: Tariff, kind: Kind, rate: int, value: Decimal, info: Info) -> RegisterReading:
+    def _named(
+        self, tariff: Tariff, kind: Kind, rate: int, value: Decimal, info: Info
+    ) -> tuple[RegisterCategory, str, Decimal, str]:
+        """Category, name, number and units."""
         if isinstance(tariff.measure, Energy):
             named = register_name(tariff.measure, kind, rate)
-            name, category, units, shown_value = named.name, named.category, named.units, value.scaleb(-3)
-        else:
-            suffix = (" Maximum Demand" if kind is Kind.MAXIMUM_DEMAND else "") + (f" T{rate}" if rate else "")
-            name = (tariff.measure or info.name or f"Channel {tariff.channel}") + suffix
-            category = RegisterCategory.TIME_OF_USE if rate else RegisterCategory.MISCELLANEOUS
-            shown_value, units = kilo(value, UNITS.get(info.unit, ""))
-        return RegisterReading(
-            category=category,
-            name=distinct(name, self._names),
-            number=shown_value,
-            units=units,
-            read_at=self._session.answered_at,
-        )
+            return named.category, distinct(named.name, self._names), value.scaleb(-3), named.units
+        suffix = (" Maximum Demand" if kind is Kind.MAXIMUM_DEMAND else "") + (f" T{rate}" if rate else "")
+        name = (tariff.measure or info.name or f"Channel {tariff.channel}") + suffix
+        category = RegisterCategory.TIME_OF_USE if rate else RegisterCategory.MISCELLANEOUS
+        return category, distinct(name, self._names), *kilo(value, UNITS.get(info.unit, ""))
 
     def _time_of(self, demand: RegisterReading, wall: datetime) -> RegisterReading:
         return RegisterReading(
@@ -208,20 +217,18 @@ class RegisterReader:
 
     # --- momentary values
 
-    async def _instantaneous(self) -> list[RegisterReading]:
-        values = await self._many([(register, "F") for register in registers.INSTANTANEOUS])
-        found: list[RegisterReading] = []
-        for register, (name, base) in registers.INSTANTANEOUS.items():
-            value = values.get(register)
-            if isinstance(value, Decimal):
-                number, units = kilo(value, base)
-                found.append(
-                    RegisterReading(
-                        category=RegisterCategory.INSTANTANEOUS,
-                        name=name,
-                        number=number,
-                        units=units,
-                        read_at=self._session.answered_at,
-                    )
-                )
-        return found
+    async def _instantaneous(self) -> None:
+        found = Readings()
+        try:
+            await self._many([(register, "F") for register in registers.INSTANTANEOUS], found)
+        finally:
+            for register, value in found.values.items():
+                if isinstance(value, Decimal):
+                    name, base = registers.INSTANTANEOUS[register]
+                    number = kilo(value, base)
+                    read_at = found.read_at[register]
+                    self._sink.append(_register(RegisterCategory.INSTANTANEOUS, name, *number, read_at))
+
+
+def _register(category: RegisterCategory, name: str, number: Decimal, units: str, read_at: datetime) -> RegisterReading:
+    return RegisterReading(category=category, name=name, number=number, units=units, read_at=read_at)

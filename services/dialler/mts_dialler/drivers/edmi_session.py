@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from mts_common.messages import FailureKind
@@ -61,9 +62,13 @@ class CommandFailed(MeterRefused):
 
 @dataclass(slots=True)
 class Readings:
-    """Of several registers: the values of those that could be read, and why others could not (absent ones apart)."""
+    """Of several registers: the values of those that could be read, and why others could not (absent ones apart).
+
+    `read_at`: when each answer arrived.
+    """
 
     values: dict[int, Value] = field(default_factory=dict)
+    read_at: dict[int, datetime] = field(default_factory=dict)
     failures: list[CommandFailed] = field(default_factory=list)
 
 
@@ -200,15 +205,19 @@ class EdmiSession:
         self.line.note(f"type {info.type}, unit {info.unit}, {info.name}")
         return info
 
-    async def read_many(self, registers: Sequence[tuple[int, str]]) -> Readings:
-        """(number, type letter) each. In blocks if the meter has them, else one by one."""
-        found = Readings()
+    async def read_many(self, registers: Sequence[tuple[int, str]], found: Readings | None = None) -> Readings:
+        """(number, type letter) each. In blocks if the meter has them, else one by one.
+
+        `found` is filled as the values come, so that they are not lost if the line breaks.
+        """
+        found = found or Readings()
         for start in range(0, len(registers), MOST_AT_ONCE):
             block = registers[start : start + MOST_AT_ONCE]
             done = await self._read_block(block, found) if len(block) > 1 and self._reads_many is not False else 0
             for register, letter in block[done:]:
                 try:
                     found.values[register] = await self.read(register, letter)
+                    found.read_at[register] = self.answered_at
                 except CommandFailed as failure:
                     if not failure.absent:
                         found.failures.append(failure)
@@ -232,6 +241,7 @@ class EdmiSession:
         self.line.note(", ".join(f"{register:04X} = {_shown(value)}" for register, value in values.items()))
         self._reads_many = True
         found.values |= values
+        found.read_at |= dict.fromkeys(values, self.answered_at)
         return len(values)
 
     def _decoded(self, register: int, letter: str, data: bytes) -> Value:
