@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mts_metersim.hdlc import ServerAddress
@@ -46,6 +47,8 @@ class Manner:
     firmware: str = "V1.00"
 
 
+_KEYS = re.compile(r"gmac:([0-9A-Fa-f]{32}):([0-9A-Fa-f]{32})")
+
 _IDIS = Manner(
     "ISK", physical=17, transmit=154, receive=154, pdu=1224, conformance=0x001E1D, hundredths=0, nulls="clock"
 )
@@ -80,6 +83,20 @@ class DlmsAddress:
 
     clients: tuple[int, ...]
     server: ServerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Encryption and authentication key, 16 octets each."""
+
+    encryption: bytes = field(repr=False)
+    authentication: bytes = field(repr=False)
+
+
+def keys_of(password: str) -> Keys | None:
+    """The keys of a password `gmac:EKHEX:AKHEX`, None for any other password."""
+    found = _KEYS.fullmatch(password)
+    return None if found is None else Keys(bytes.fromhex(found[1]), bytes.fromhex(found[2]))
 
 
 def manner_of(meter: Meter) -> Manner:

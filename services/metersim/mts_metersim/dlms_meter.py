@@ -6,7 +6,7 @@ from math import isqrt
 
 from mts_metersim import axdr
 from mts_metersim.clock import is_summer
-from mts_metersim.dlms_manners import Manner, manner_of, profile_of
+from mts_metersim.dlms_manners import Manner, keys_of, manner_of, profile_of
 from mts_metersim.dlms_objects import (
     CLOCK,
     DATA,
@@ -72,6 +72,8 @@ class _Meter:
         device = f"{manner.flag}{unit.shown_serial}".encode("ascii")[:16]
         yield _data("0.0.42.0.0", lambda: axdr.octets(device.ljust(16, b"\0") if manner.short_names else device), True)
         yield _data("1.0.0.2.0", lambda: axdr.visible(manner.firmware), True)
+        if keys_of(unit.meter.password) and not unit.meter.options.dlms.hides_counter:
+            yield _data("0.0.43.1.0", lambda: axdr.unsigned(unit.counter_received, 4), True)
         if manner.short_names:
             yield _data("0.0.96.1.0", lambda: axdr.visible(unit.shown_serial), True)
             yield from (_data(name, partial(bytes, value), True) for name, value in _E650_CONSTANTS.items())

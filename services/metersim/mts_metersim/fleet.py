@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from mts_metersim.dlms_manners import keys_of
 from mts_metersim.families import METER_TYPES, Family, family_of
 from mts_metersim.places import place_of
 
@@ -95,6 +96,8 @@ class DlmsOptions:
     irregular_rows: bool = False
     start_stamps: bool = False
     release: str = "answered"
+    last_counter: int = 0
+    hides_counter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +262,8 @@ def _right_form(meter: Meter) -> bool:
         return len(meter.password) in (0, 8)
     if meter.meter_type in METER_TYPES and family_of(meter.meter_type) is Family.EDMI:
         return not meter.password or re.fullmatch(r"[!-+\--~]+,[!-~]+", meter.password) is not None
+    if meter.password.startswith("gmac:"):
+        return keys_of(meter.password) is not None
     return meter.password.isascii()
 
 

@@ -10,15 +10,16 @@ INSTALLED_DAYS_AGO = 40
 FIRST_SERIAL = 70_000_000
 GENIUS_CHANNELS = ("import", "export", "q1", "q2")
 
-# Meter type, password form ("" = none, "lls", "user" = USER,PASSWORD), what is special about it, options.
+# Meter type, password form ("" = none, "lls", "gmac", "user" = USER,PASSWORD), what is special about it, options.
 _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("DLMS", "lls", None, Options()),
     ("DLMS", "", "null_data", Options(dlms=DlmsOptions(nulls="all"))),
     ("DLMS_WRAPPER", "lls", None, Options()),
+    ("DLMS_WRAPPER", "gmac", "gmac", Options(dlms=DlmsOptions(last_counter=4711))),
     ("LG_DLMS", "lls", None, Options()),
     ("LG_DLMS", "lls", "power_cuts", Options(power_cuts=Rule(2, 610, 100), dlms=DlmsOptions(irregular_rows=True))),
     ("ISKRA_MX37X", "lls", None, Options()),
-    ("ISKRA_MT880", "lls", None, Options()),
+    ("ISKRA_MT880", "gmac", "gmac", Options()),
     ("ISKRA_MT880", "lls", "selection_refused", Options(dlms=DlmsOptions(selection="refused"))),
     ("ITRON_SL7000", "lls", None, Options()),
     ("ITRON_SL7000", "lls", "deviation_refused", Options(dlms=DlmsOptions(range_deviation="refused"))),
@@ -57,7 +58,7 @@ def _meter(index: int) -> Meter:
 
 
 def _sound(index: int, meter_type: str, password: str) -> Meter:
-    secrets = {"lls": f"SIM{index:05d}", "user": f"READER,SIM{index:05d}"}
+    secrets = {"lls": f"SIM{index:05d}", "user": f"READER,SIM{index:05d}", "gmac": _keys(index)}
     serial = str(FIRST_SERIAL + index)
     return Meter(
         meter_type=meter_type,
@@ -67,3 +68,8 @@ def _sound(index: int, meter_type: str, password: str) -> Meter:
         password=secrets.get(password, ""),
         installed_days_ago=INSTALLED_DAYS_AGO,
     )
+
+
+def _keys(index: int) -> str:
+    """Made-up keys, of which no two meters have the same."""
+    return f"gmac:{index:032X}:{index + 0xA000:032X}"

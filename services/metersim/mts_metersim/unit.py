@@ -24,6 +24,8 @@ class Unit:
         self.spoilt_checks = 0
         self.dropped = False
         self.late_answers = 0
+        self.counter_received = meter.options.dlms.last_counter
+        self.counter_sent = 0
         self._greatest: dict[tuple[str, int, int, int], list[tuple[int, int]]] = {}
         self._day_starts: list[tuple[_Sums, _Sums]] = [((0,) * len(CHANNELS), (0,) * len(CHANNELS))]
 
