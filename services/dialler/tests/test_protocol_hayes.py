@@ -284,7 +284,7 @@ def test_a_step_is_taken_only_where_the_table_has_it(state: State, step: Step) -
         assert modem.state is target
 
 
-@pytest.mark.parametrize("state", set(State) - {State.CONNECTED})
+@pytest.mark.parametrize("state", [state for state in State if state is not State.CONNECTED])
 @pytest.mark.parametrize("text", ["OK", "RING", "NO CARRIER", "ERROR", "BUSY", "NO ANSWER", "DELAYED", "CONNECT"])
 def test_a_result_that_the_state_does_not_expect_changes_nothing(state: State, text: str) -> None:
     modem = modem_in(state)
