@@ -22,7 +22,10 @@ async def open_bank(
     """The lines, none of them touched before its `start`; on leaving, their devices are let go of."""
     own = [_own(settings, clock) for settings in lines]
     try:
-        yield [BankLine(line, settings, denied, country_code, clock) for line, settings in zip(own, lines, strict=True)]
+        yield [
+            BankLine(line, settings, _denied_on(settings, denied), country_code, clock)
+            for line, settings in zip(own, lines, strict=True)
+        ]
     finally:
         await asyncio.gather(*(line.close() for line in own))
 
@@ -31,3 +34,8 @@ def _own(settings: LineSettings, clock: Clock) -> OwnLine:
     if settings.kind is LineKind.DIRECT:
         return DirectLine(settings)
     return ModemLine(settings, clock)
+
+
+def _denied_on(settings: LineSettings, denied: Numbers) -> Numbers:
+    """A direct line's numbers are names: nothing is dialled."""
+    return Numbers(()) if settings.kind is LineKind.DIRECT else denied

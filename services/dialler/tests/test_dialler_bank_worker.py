@@ -315,6 +315,19 @@ async def test_a_denied_number_is_forbidden_and_not_dialled(tmp_path: Path) -> N
     assert happened(tmp_path, "dial") == []
 
 
+async def test_the_number_of_a_direct_line_is_a_name_and_never_denied(tmp_path: Path) -> None:
+    settings: dict[str, object] = {"kind": "direct", "numbers": "0909"}
+    async with working(tmp_path, [a_call(1, "0909")], {"m0": (ModemSpec("m0"), settings)}) as bench:
+        async with asyncio.timeout(SECONDS):
+            while bench.scheduler.calls:
+                await asyncio.sleep(0.01)
+        modem = bench.modems.modems["m0"].modem
+        async with asyncio.timeout(SECONDS):
+            while not modem._typed:
+                await asyncio.sleep(0.01)
+    assert happened(tmp_path, "dial") == []
+
+
 async def test_a_line_that_drops_in_a_call_gives_what_was_read(tmp_path: Path) -> None:
     fleet = meters(1)
     numbers = {"07700900050": Subscriber(meter="K00000", drop_after_bytes=700)}
