@@ -42,6 +42,8 @@ SOUND: list[dict[str, Any]] = [
     {"meterType": "ITRON_SL7000", "options": {"dlms": {"rangeDeviation": "refused"}}},
     {"meterType": "CEWEPRO100"},
     {"meterType": "CEWEPRO100", "options": {"dlms": {"lifo": True}}},
+    {"meterType": "LG_DLMS"},
+    {"meterType": "LG_DLMS", "clock": {"zone": "Europe/London"}, "options": DISTURBED},
     {"meterType": "DLMS", "faults": [{"kind": "wrong_bcc", "amount": 2}]},
 ]
 FAULTS: list[tuple[dict[str, Any], type[DiallerError]]] = [

@@ -44,7 +44,7 @@ class DlmsDriver:
         return _SECTIONS | {Section.SURVEY} if terms.survey else _SECTIONS
 
     async def read(self, line: Line, terms: Terms, report: ReportBuilder) -> None:
-        caller = Caller(self._profile, address(self._profile, terms), secret(terms.password))
+        caller = Caller(self._profile, address(self._profile, terms), secret(self._profile, terms.password))
         session = DlmsSession(line, caller)
         try:
             await session.sign_on()

@@ -33,7 +33,7 @@ from mts_dialler.protocols.wrapper import Wrapper
 ATTEMPTS = 3  # of anything that may be repeated
 BUSY_SECONDS = 60.0  # in which a meter must find its answer
 CONNECT_ATTEMPTS = 2
-MAX_UNUSABLE = 7 * 2049  # octets taken without a frame among them: a whole window lost
+MAX_UNUSABLE = 2 * 7 * 2049  # octets taken without an event among them: two windows of the longest frames
 MAX_MESSAGES = 2 * (8 + 0xFFFF)  # octets of the wrapper taken without an answer among them
 _NOTHING = "no whole frame for us"
 _REQUEST_LLC, _ANSWER_LLC = bytes.fromhex("E6E600"), bytes.fromhex("E6E700")
@@ -136,7 +136,7 @@ class HdlcLink:
             if isinstance(event, Connected | Payload | Disconnected):
                 return event
             if self._link.progress != progress:
-                tries, progress = 0, self._link.progress
+                begun, tries, progress = self._line.monotonic(), 0, self._link.progress
             elif isinstance(event, ToSend) and (tries := tries + 1) > ATTEMPTS:
                 raise FrameGarbled("the meter does not go on")
             if isinstance(event, ToSend):

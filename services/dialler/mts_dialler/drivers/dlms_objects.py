@@ -155,12 +155,16 @@ class ShortNames:
 
     def __init__(self, session: DlmsSession) -> None:
         self._session = session
+        self._lists = True
         self._refusals = _Refusals()
         self._names: dict[tuple[int, str], int] = {}
 
     async def open(self) -> None:
         """Raises `MeterRefused` if the meter gives no list."""
-        [answer] = await self._ask([ShortName(OBJECT_LIST)], "READ object list")
+        try:
+            [answer] = await self._session.ask(lambda _: Read([ShortName(OBJECT_LIST)]), "READ object list")
+        except ServiceRefused as refusal:
+            raise MeterRefused(f"the meter gave no object list: {refusal}") from refusal
         if not isinstance(answer, list):
             raise MeterRefused(f"the meter gave no object list: {answer}")
         for entry in answer:
@@ -169,23 +173,45 @@ class ShortNames:
                 self._names.setdefault(*found)
 
     async def read(self, items: Sequence[Item]) -> list[Answer]:
+        left = [item for item in dict.fromkeys(items) if self.holds(item)]
         answers: dict[Item, Answer] = {}
-        names = {item: name for item in items if (name := self._name(item)) is not None}
-        listed = list(names)
-        size = SHORT_NAME_LIMIT if Conformance.MULTIPLE_REFERENCES in self._session.agreed.conformance else 1
-        for start in range(0, len(listed), size):
-            part = listed[start : start + size]
-            note = f"READ {part[0].obis} attribute {part[0].number}" + (
-                f" and {len(part) - 1} more" if part[1:] else ""
-            )
-            answers.update(zip(part, await self._ask([ShortName(names[item]) for item in part], note), strict=True))
+        while left:
+            part = left[: self._list_size()]
+            given = await self._list(part)
+            answers.update(zip(part, given, strict=False))
+            left = left[len(given) :]
         return [answers.get(item, Denied(AccessResult.OBJECT_UNDEFINED)) for item in items]
+
+    def _list_size(self) -> int:
+        listed = self._lists and Conformance.MULTIPLE_REFERENCES in self._session.agreed.conformance
+        return SHORT_NAME_LIMIT if listed else 1
+
+    async def _list(self, items: Sequence[Item]) -> Sequence[Answer]:
+        """No answers where the meter turns out to refuse so many."""
+        names = [ShortName(name) for item in items if (name := self._name(item)) is not None]
+        others = f" and {len(items) - 1} more" if items[1:] else ""
+        try:
+            answers = await self._session.ask(
+                lambda _: Read(names), f"READ {items[0].obis} attribute {items[0].number}{others}"
+            )
+        except ServiceRefused as refusal:
+            if len(items) == 1:
+                return [self._refusals.refused(refusal)]
+            self._lists = False
+            return []
+        self._refusals.answered()
+        return answers
 
     async def select(self, item: Item, selector: bytes) -> Answer:
         name = self._name(item)
         if name is None:
             return Denied(AccessResult.OBJECT_UNDEFINED)
-        [answer] = await self._ask([ShortName(name, selector)], f"READ {item.obis} attribute {item.number} (selected)")
+        names = [ShortName(name, selector)]
+        try:
+            [answer] = await self._session.ask(lambda _: Read(names), f"READ {item.obis} (selected)")
+        except ServiceRefused as refusal:
+            return self._refusals.refused(refusal)
+        self._refusals.answered()
         return answer
 
     def holds(self, item: Item) -> bool:
@@ -194,14 +220,6 @@ class ShortNames:
     def _name(self, item: Item) -> int | None:
         base = self._names.get((item.class_id, item.obis))
         return None if base is None else base + 8 * (item.number - 1)
-
-    async def _ask(self, names: Sequence[ShortName], note: str) -> Sequence[Answer]:
-        try:
-            answers = await self._session.ask(lambda _: Read(names), note)
-        except ServiceRefused as refusal:
-            return [self._refusals.refused(refusal)] * len(names)
-        self._refusals.answered()
-        return answers
 
 
 def _listed(entry: Value) -> tuple[tuple[int, str], int] | None:

@@ -165,8 +165,8 @@ class DlmsSession:
             case None:
                 return Request(plain, conformance=conformance)
             case Gmac():
-                ciphered = Context.SHORT_NAMES_CIPHERED if short_names else Context.LOGICAL_NAMES_CIPHERED
                 challenge = secrets.token_bytes(CHALLENGE_OCTETS)
+                ciphered = Context.LOGICAL_NAMES_CIPHERED
                 return Request(ciphered, Mechanism.HLS_GMAC, challenge, TITLE, conformance=conformance)
             case password:
                 return Request(plain, Mechanism.LLS, password, conformance=conformance)
@@ -196,7 +196,7 @@ class DlmsSession:
 
     async def _authenticate(self, protection: Protection, request: Request, response: Response) -> None:
         """Passes 3 and 4 of HLS: our answer to the meter's challenge, and its answer to ours."""
-        if not response.wants_hls or not response.challenge:
+        if not response.challenge:
             raise MeterRefused("the meter did not go on with HLS authentication")
         proof = protection.prove(response.challenge)
         self.line.hide(proof)
@@ -227,6 +227,8 @@ class DlmsSession:
         try:
             await session._associate()
             counters = [await session._counter(obis) for obis in _COUNTERS]
+        except BadCredentials as refusal:
+            raise MeterRefused(f"the public client cannot read the invocation counter: {refusal}") from refusal
         finally:
             with contextlib.suppress(MeterSilent, FrameGarbled):
                 if self._caller.profile.carrier.needs_release:

@@ -135,12 +135,14 @@ Secret = bytes | Gmac | None
 """An LLS password, keys, or no security."""
 
 
-def secret(password: str) -> Secret:
+def secret(profile: MeterProfile, password: str) -> Secret:
     """Of the forms that the catalogue lets in. Raises `NotConfigured`."""
     if not password:
         return None
     if not password.startswith("gmac:"):
         return password.encode("latin-1", "replace")
+    if profile.short_names:
+        raise NotConfigured("HLS-GMAC is for meters with logical names")
     try:
         encryption, authentication = (bytes.fromhex(part) for part in password.split(":")[1:])
     except ValueError:

@@ -23,10 +23,6 @@ class Context(IntEnum):
     LOGICAL_NAMES_CIPHERED = 3
     SHORT_NAMES_CIPHERED = 4
 
-    @property
-    def short_names(self) -> bool:
-        return self in {Context.SHORT_NAMES, Context.SHORT_NAMES_CIPHERED}
-
 
 class Mechanism(IntEnum):
     """How the client shows who it is."""
