@@ -44,7 +44,7 @@ from mts_dialler.errors import (
 from mts_dialler.line import Line, LineLimits
 from mts_dialler.protocols.edmi.frame import FrameReader, Packet
 from mts_dialler.protocols.edmi.measures import Energy, Flow, Quantity
-from mts_dialler.protocols.edmi.registers import Kind
+from mts_dialler.protocols.edmi.registers import INSTANTANEOUS, Kind
 from mts_dialler.protocols.iec62056_21.data_sets import Code
 from mts_dialler.protocols.parity import CharacterFormat
 from mts_dialler.testing import ManualClock
@@ -234,6 +234,41 @@ async def test_registers_have_the_field_s_names_units_and_exact_values() -> None
         ("Instantaneous", "Power Factor", "0.987", None, ""),
         ("Instantaneous", "Frequency", "49.98", None, "Hz"),
     ]
+
+
+async def test_rates_are_asked_for_up_to_the_first_that_there_is_not() -> None:
+    for reads_many in (True, False):
+        scripted = meter(reads_many=reads_many)
+        scripted.registers |= {0xD880: word(0x0713), 0x1E04: single(1.0)}
+        test = Test(scripted)
+        assert "Active Energy Import T2" in named(await test.run())
+        assert not [payload for payload in test.commands if payload.endswith(b"\x1e\x04") and len(payload) < 6]
+        assert test.states()[Section.REGISTERS] is SectionState.READ
+
+
+@pytest.mark.parametrize("reads_many", [True, False])
+async def test_no_register_is_lost_between_two_blocks(reads_many: bool) -> None:
+    scripted = meter(reads_many=reads_many)
+    scripted.registers |= {number: single(number) for number in INSTANTANEOUS}
+    report = await Test(scripted).run()
+    momentary = [each.name for each in report.registers if each.category is RegisterCategory.INSTANTANEOUS]
+    assert momentary == [name for name, _ in INSTANTANEOUS.values()]
+
+
+async def test_behind_a_register_that_there_is_not_a_new_block_begins() -> None:
+    test = Test(meter())
+    await test.run()
+    assert {"Voltage L1", "Frequency"} <= named(test.report).keys()
+    assert not [payload for payload in test.commands if payload.startswith(b"R\xe0")]
+
+
+async def test_a_register_that_is_refused_in_a_block_is_asked_for_alone() -> None:
+    scripted = meter()
+    scripted.registers[0xE033] = DENIED
+    test = Test(scripted)
+    await test.run()
+    assert named(test.report)["Frequency"].number == Decimal("49.98")
+    assert [payload for payload in test.commands if payload.startswith(b"R\xe0")] == [b"R\xe0\x33"]
 
 
 async def test_a_rate_that_is_in_use_is_shown_before_it_has_counted_anything() -> None:
@@ -655,7 +690,7 @@ async def test_a_line_that_drops_keeps_the_registers_read_before() -> None:
     scripted.trouble = dropping
     test = Test(scripted)
     await test.fail(LineDropped)
-    assert list(named(test.report)) == ["Active Energy Import", "Active Energy Import T1"]
+    assert list(named(test.report)) == ["Active Energy Import", "Active Energy Import T1", "Reactive Energy Export"]
     assert test.states()[Section.REGISTERS] is SectionState.PARTIAL
 
 

@@ -51,9 +51,13 @@ FLEET: list[dict[str, Any]] = [
     {"meterType": "EDMIATLAS", "clock": {"zone": "Europe/Berlin", "offsetSeconds": 95}, "options": CUTS}
     | edmi("251308613"),
     {"meterType": "EDMIATLAS", "load": {"seed": 20, "kind": "factory"}, "options": {"periodMinutes": 15}} | edmi("7"),
+    {"meterType": "EDMIGENIUS", "clock": {"zone": "Europe/London", "offsetSeconds": -40}, "options": CUTS} | edmi("8"),
+    {"meterType": "EDMIGENIUS", "faults": [{"kind": "wrong_bcc", "amount": 2}], "options": GAPS} | edmi("9"),
     {"meterType": "EDMIATLAS", "faults": [{"kind": "wrong_bcc", "amount": 2}], "options": GAPS} | edmi("4294967295"),
 ]
 CHANNELS = {"kWh Import": "import", "kWh Export": "export"} | {f"kvarh Q{i}": f"q{i}" for i in range(1, 5)}
+# Which of a Genius's registers is Q3 and which Q4 is in doubt, so those channels have the meter's own names.
+CHANNELS |= {"q3 energy": "q3", "q4 energy": "q4"}
 
 
 def metersim(*arguments: str) -> list[str]:

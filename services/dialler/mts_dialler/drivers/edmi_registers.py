@@ -87,23 +87,22 @@ class RegisterReader:
     """
 
     def __init__(self, session: EdmiSession, scheme: Scheme, zone: ZoneInfo, sink: list[RegisterReading]) -> None:
-        self.failures: list[CommandFailed] = []
         self._session = session
         self._scheme = scheme
         self._zone = zone
         self._sink = sink
+        self._found = Readings()
         self._names: set[str] = set()
+
+    @property
+    def failures(self) -> list[CommandFailed]:
+        return self._found.failures
 
     async def read(self) -> None:
         tariffs = await self._tariffs()
         await self._energies(tariffs)
         await self._maximum_demands(tariffs)
         await self._instantaneous()
-
-    async def _many(self, wanted: Sequence[tuple[int, str]], found: Readings) -> None:
-        """Fills `found` as the values come."""
-        await self._session.read_many(wanted, found)
-        self.failures += found.failures
 
     async def _info(self, register: int) -> Info | None:
         """None where there is no such register; a meter that does not say has the usual type."""
@@ -117,14 +116,13 @@ class RegisterReader:
         tariffs: list[Tariff] = []
         for start in range(0, len(definitions), _GROUP):
             group = definitions[start : start + _GROUP]
-            found = Readings()
-            await self._many(group, found)
-            parsed = [
+            await self._session.read_many(group, self._found)
+            found = [
                 self._scheme.tariff(start + at, int(word))
                 for at, (register, _) in enumerate(group)
-                if isinstance(word := found.values.get(register), Decimal)
+                if isinstance(word := self._found.values.get(register), Decimal)
             ]
-            used = [tariff for tariff in parsed if tariff is not None]
+            used = [tariff for tariff in found if tariff is not None]
             if not used:
                 break
             tariffs += used
@@ -142,17 +140,21 @@ class RegisterReader:
             if tariff.channel in infos
             for rate in range(tariff.rates + 1)
         ]
-        found = Readings()
         try:
-            await self._many([(register, infos[tariff.channel].type) for register, tariff, _ in places], found)
+            await self._session.read_many(
+                [(register, infos[tariff.channel].type) for register, tariff, rate in places if not rate], self._found
+            )
+            for channel, info in infos.items():
+                rates = [register for register, tariff, rate in places if rate and tariff.channel == channel]
+                await self._session.read_run([(register, info.type) for register in rates], self._found)
         finally:
-            counted = [rate for register, _, rate in places if found.values.get(register)]
+            values = self._found.values
+            counted = [rate for register, _, rate in places if values.get(register)]
             last = registers.RATES if self._scheme.tells_rates else max(counted, default=0)
             for register, tariff, rate in places:
-                value = found.values.get(register)
-                if rate <= last and isinstance(value, Decimal):
+                if rate <= last and isinstance(value := values.get(register), Decimal):
                     named = self._named(tariff, kind, rate, value, infos[tariff.channel])
-                    self._sink.append(_register(*named, found.read_at[register]))
+                    self._sink.append(_register(*named, self._found.read_at[register]))
 
     async def _maximum_demands(self, tariffs: Sequence[Tariff]) -> None:
         """Of the billing period that runs, with their times; one that has no time was not reached yet."""
@@ -168,15 +170,14 @@ class RegisterReader:
             if tariff.channel in infos
         ]
         wanted = [pair for demand, at, tariff in places for pair in ((demand, infos[tariff.channel].type), (at, "T"))]
-        found = Readings()
         try:
-            await self._many(wanted, found)
+            await self._session.read_many(wanted, self._found)
         finally:
             for demand, at, tariff in places:
-                value, wall = found.values.get(demand), found.values.get(at)
+                value, wall = self._found.values.get(demand), self._found.values.get(at)
                 if isinstance(value, Decimal):
                     named = self._named(tariff, kind, 0, value, infos[tariff.channel])
-                    self._sink.append(_register(*named, found.read_at[demand]))
+                    self._sink.append(_register(*named, self._found.read_at[demand]))
                     if isinstance(wall, datetime):
                         self._sink.append(self._time_of(self._sink[-1], wall))
 
@@ -218,15 +219,13 @@ class RegisterReader:
     # --- momentary values
 
     async def _instantaneous(self) -> None:
-        found = Readings()
         try:
-            await self._many([(register, "F") for register in registers.INSTANTANEOUS], found)
+            await self._session.read_many([(register, "F") for register in registers.INSTANTANEOUS], self._found)
         finally:
-            for register, value in found.values.items():
-                if isinstance(value, Decimal):
-                    name, base = registers.INSTANTANEOUS[register]
+            for register, (name, base) in registers.INSTANTANEOUS.items():
+                if isinstance(value := self._found.values.get(register), Decimal):
                     number = kilo(value, base)
-                    read_at = found.read_at[register]
+                    read_at = self._found.read_at[register]
                     self._sink.append(_register(RegisterCategory.INSTANTANEOUS, name, *number, read_at))
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from mts_common.messages import FailureKind
 from mts_dialler.errors import BadCredentials, DiallerError, FrameGarbled, MeterRefused, MeterSilent, NotConfigured
 from mts_dialler.line import Line
-from mts_dialler.protocols.edmi.commands import Ask, Info, Login, Logout, Read, ReadMany
+from mts_dialler.protocols.edmi.commands import Ask, Block, Info, Login, Logout, Read, ReadMany
 from mts_dialler.protocols.edmi.frame import ATTENTION, ESCAPE, Garbled
 from mts_dialler.protocols.edmi.link import Answer, Link, Passed
 from mts_dialler.protocols.edmi.refusals import (
@@ -20,6 +20,7 @@ from mts_dialler.protocols.edmi.refusals import (
     DataNotReady,
     LoginRefused,
     NotLoggedIn,
+    explain,
 )
 from mts_dialler.protocols.edmi.registers import CLOCK
 from mts_dialler.protocols.edmi.values import Value, decode
@@ -211,20 +212,44 @@ class EdmiSession:
         `found` is filled as the values come, so that they are not lost if the line breaks.
         """
         found = found or Readings()
-        for start in range(0, len(registers), MOST_AT_ONCE):
-            block = registers[start : start + MOST_AT_ONCE]
-            done = await self._read_block(block, found) if len(block) > 1 and self._reads_many is not False else 0
-            for register, letter in block[done:]:
-                try:
-                    found.values[register] = await self.read(register, letter)
-                    found.read_at[register] = self.answered_at
-                except CommandFailed as failure:
-                    if not failure.absent:
-                        found.failures.append(failure)
+        await self._read_all(registers, found, run=False)
         return found
 
-    async def _read_block(self, block: Sequence[tuple[int, str]], found: Readings) -> int:
-        """How many of the registers were read. A meter that has no such command is not asked again."""
+    async def read_run(self, registers: Sequence[tuple[int, str]], found: Readings) -> None:
+        """As `read_many`, but only up to the first register that the meter has not got."""
+        await self._read_all(registers, found, run=True)
+
+    async def _read_all(self, registers: Sequence[tuple[int, str]], found: Readings, *, run: bool) -> None:
+        """Of a block the values before the first error are used; behind that register a new block begins."""
+        while registers:
+            block = registers[:MOST_AT_ONCE]
+            step, singles = len(block), block
+            if len(block) > 1 and (answer := await self._read_block(block, found)) is not None:
+                done, absent = len(answer.values), answer.error == NOT_FOUND
+                if absent and run:
+                    return
+                singles = () if absent else block[done : done + 1]
+                step = min(done + 1, step)
+            for register, letter in singles:
+                if not await self._read_single(register, letter, found) and run:
+                    return
+            registers = registers[step:]
+
+    async def _read_single(self, register: int, letter: str, found: Readings) -> bool:
+        """Has the meter got it?"""
+        try:
+            found.values[register] = await self.read(register, letter)
+            found.read_at[register] = self.answered_at
+        except CommandFailed as failure:
+            if failure.absent:
+                return False
+            found.failures.append(failure)
+        return True
+
+    async def _read_block(self, block: Sequence[tuple[int, str]], found: Readings) -> Block | None:
+        """None if nothing of the answer can be used. A meter that has no such command is not asked again."""
+        if self._reads_many is False:
+            return None
         what = f"{len(block)} registers from {block[0][0]:04X}"
         command = ReadMany(block)
         try:
@@ -233,16 +258,18 @@ class EdmiSession:
             pairs = zip(block, answer.values, strict=False)
             values = {register: self._decoded(register, letter, data) for (register, letter), data in pairs}
         except FrameGarbled:
-            return 0
+            return None
         except (MeterSilent, RemoteProtocolError, CommandFailed) as error:
             self.line.note(f"no block: {error}")
             self._reads_many = self._reads_many or False
-            return 0
-        self.line.note(", ".join(f"{register:04X} = {_shown(value)}" for register, value in values.items()))
+            return None
+        shown = [f"{register:04X} = {_shown(value)}" for register, value in values.items()]
+        refused = [] if answer.error is None else [f"{block[len(values)][0]:04X} refused: {explain(answer.error)}"]
+        self.line.note(", ".join(shown + refused))
         self._reads_many = True
         found.values |= values
         found.read_at |= dict.fromkeys(values, self.answered_at)
-        return len(values)
+        return answer
 
     def _decoded(self, register: int, letter: str, data: bytes) -> Value:
         try:
