@@ -25,10 +25,13 @@ SeedSource = Callable[[int], bytes]
 class A1700Dialogue(Dialogue):
     """Programming mode alone: readout and data streaming are refused with NAK."""
 
+    default_identification = DEFAULT_IDENTIFICATION
+    writable: tuple[str, ...] = ("551", "605")
+
     def __init__(self, unit: Unit, note: Note, seed_source: SeedSource = os.urandom) -> None:
         super().__init__(unit, note)
         self._seed = seed_source(8)
-        self._identities = Identities(unit, device_of(self._line()))
+        self._identities = self._make_identities()
         self._instants = Instants(unit)
         self._survey = b""
         self._granted_at: int | None = None
@@ -37,7 +40,10 @@ class A1700Dialogue(Dialogue):
         return f"{self._line()}\r\n".encode("ascii")
 
     def _line(self) -> str:
-        return self.unit.meter.options.identification or DEFAULT_IDENTIFICATION
+        return self.unit.meter.options.identification or self.default_identification
+
+    def _make_identities(self) -> Identities:
+        return Identities(self.unit, device_of(self._line()))
 
     def _begin(self, option: Option) -> bytes:
         if (option.protocol, option.mode) != ("0", "1"):
@@ -108,16 +114,23 @@ class A1700Dialogue(Dialogue):
         return self._identities.read(identity)
 
     def _write(self, dataset: str) -> bytes:
-        """Only what a reader writes: the days wanted (551) and the instantaneous request (605)."""
+        """Only what a reader writes: which part of the survey it wants, and the instantaneous request (605)."""
         parsed = _WRITE.fullmatch(dataset)
         if parsed is None:
             return BAD_COMMAND
-        if not self._open() or parsed[1] not in ("551", "605"):
+        if not self._open() or parsed[1] not in self.writable:
             return LOCKED
         data = bytes.fromhex(parsed[3])
         if parsed[1] == "605":
             return ACCEPTED if self._instants.request(data) else BAD_COMMAND
-        if len(data) != 2 or not any(data):
+        survey = self._selected(parsed[1], data)
+        if survey is None:
             return BAD_COMMAND
-        self._survey = a1700_profile.survey(self.unit, int.from_bytes(data, "little"))
+        self._survey = survey
         return ACCEPTED
+
+    def _selected(self, identity: str, data: bytes) -> bytes | None:
+        """The survey of the days wanted, None where the request is not understood."""
+        if identity != "551" or len(data) != 2 or not any(data):
+            return None
+        return a1700_profile.survey(self.unit, int.from_bytes(data, "little"))

@@ -1,10 +1,14 @@
 """Elster A1700 load survey: the stream of identity 550 (fact sheet elster-a1700, section 6)."""
 
+from collections.abc import Callable
+
 from mts_metersim.a1700_codes import demand, stamp
 from mts_metersim.clock import has_summer_time, midnight, wall, wall_seconds
 from mts_metersim.fleet import CHANNELS
 from mts_metersim.history import Event, Happening, Record, history
 from mts_metersim.unit import Unit
+
+Tail = Callable[[Unit], bytes]
 
 BLOCK = 64
 PERIOD_CODES = (1, 2, 3, 4, 5, 6, 10, 15, 20, 30, 60)
@@ -23,11 +27,27 @@ def mask(unit: Unit) -> bytes:
     return bytes([0, bits | (0x80 if has_summer_time(unit.zone, unit.clock.now()) else 0)])
 
 
-def survey(unit: Unit, days: int) -> bytes:
+def day_tail(unit: Unit) -> bytes:
+    """What follows E4 and its stamp: mask and period byte."""
+    options = unit.meter.options
+    return mask(unit) + bytes([options.period_nibble << 4 | PERIOD_CODES.index(options.period_minutes)])
+
+
+def day_header(unit: Unit, instant: int, tail: Tail = day_tail) -> bytes:
+    """E4, stamp, mask, period byte."""
+    return b"\xe4" + stamp(wall_seconds(unit.zone, instant)) + tail(unit)
+
+
+def survey(unit: Unit, days: int, tail: Tail = day_tail) -> bytes:
     """The stored survey of the last `days` calendar days of the meter, today included, FF to the block's end."""
     now = unit.clock.now()
     first = midnight(unit.zone, now, days - 1) if days * 86_400 < now else unit.installed
-    return padded(b"".join(_elements(unit, max(first, unit.installed), now)))
+    return survey_between(unit, first, now, tail)
+
+
+def survey_between(unit: Unit, first: int, last: int, tail: Tail) -> bytes:
+    """The stored survey from the period that starts at `first` to the one that ends by `last`."""
+    return padded(b"".join(_elements(unit, max(first, unit.installed), last, tail)))
 
 
 def padded(stream: bytes) -> bytes:
@@ -44,14 +64,7 @@ def data_record(status: int, milliwatts: tuple[int, ...]) -> bytes:
     return bytes([status]) + b"".join(map(demand, milliwatts))
 
 
-def day_header(unit: Unit, instant: int) -> bytes:
-    """E4, stamp, mask, period byte."""
-    options = unit.meter.options
-    period = options.period_nibble << 4 | PERIOD_CODES.index(options.period_minutes)
-    return b"\xe4" + stamp(wall_seconds(unit.zone, instant)) + mask(unit) + bytes([period])
-
-
-def _elements(unit: Unit, first: int, last: int) -> list[bytes]:
+def _elements(unit: Unit, first: int, last: int, tail: Tail) -> list[bytes]:
     """A day's header stands before the first thing of that day; after a gap the header is repeated.
 
     The part interval before a power cut stands AFTER its E6, the others where they were stored.
@@ -63,7 +76,7 @@ def _elements(unit: Unit, first: int, last: int) -> list[bytes]:
         at = item.at if isinstance(item, Event) else item.begin
         day = wall(unit.zone, at).date()
         if day != shown or (isinstance(item, Record) and previous_end != at):
-            found.append(day_header(unit, at))
+            found.append(day_header(unit, at, tail))
             shown = day
         if isinstance(item, Record):
             found.append(data_record(status, item.milliwatts))

@@ -14,6 +14,7 @@ class Family(Enum):
 
 _FAMILIES = {
     "ELSTERA1700": Family.IEC,
+    "ELSTERA1140": Family.IEC,
     "LG_E650_IEC": Family.IEC,
     "EMH_LZQJ": Family.IEC,
     "IEC62056_21": Family.IEC,
@@ -28,6 +29,7 @@ _FAMILIES = {
     "EDMIATLAS": Family.EDMI,
     "EDMIGENIUS": Family.EDMI,
 }
+ELSTER_TYPES = ("ELSTERA1700", "ELSTERA1140")
 METER_TYPES = tuple(_FAMILIES)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mts_metersim.dlms_manners import keys_of
-from mts_metersim.families import METER_TYPES, Family, family_of
+from mts_metersim.families import ELSTER_TYPES, METER_TYPES, Family, family_of
 from mts_metersim.places import place_of
 
 KINDS = ("house", "shop", "factory")
@@ -258,7 +258,7 @@ _DLMS_CHOICES = {
 
 def _right_form(meter: Meter) -> bool:
     """Whether the password is one that a host can give."""
-    if meter.meter_type == "ELSTERA1700":
+    if meter.meter_type in ELSTER_TYPES:
         return len(meter.password) in (0, 8)
     if meter.meter_type in METER_TYPES and family_of(meter.meter_type) is Family.EDMI:
         return not meter.password or re.fullmatch(r"[!-+\--~]+,[!-~]+", meter.password) is not None

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from mts_metersim.a1140 import A1140Dialogue
 from mts_metersim.a1700 import A1700Dialogue
 from mts_metersim.dialogue import Dialogue, Stage
+from mts_metersim.families import ELSTER_TYPES
 from mts_metersim.iec import Command, Message, Option, Receiver, SignOn
 from mts_metersim.iec_meter import IecDialogue
 from mts_metersim.party import Note, Party, Replies, SignedOn
@@ -11,11 +13,13 @@ from mts_metersim.unit import Unit
 
 
 def dialogue_with(unit: Unit, note: Note) -> Dialogue:
+    if unit.meter.meter_type == "ELSTERA1140":
+        return A1140Dialogue(unit, note)
     return A1700Dialogue(unit, note) if unit.meter.meter_type == "ELSTERA1700" else IecDialogue(unit, note)
 
 
 class IecParty(Party):
-    """An empty address is answered by the first meter; device addresses compare as text, those of an A1700 as numbers.
+    """An empty address is answered by the first meter; device addresses compare as text, Elster's as numbers.
 
     In programming mode a sign-on is not understood: B0 or inactivity comes first.
     """
@@ -76,5 +80,5 @@ def _answers(unit: Unit, address: str) -> bool:
     own = unit.meter.outstation_address
     if address in ("", own):
         return True
-    numbers = address.isdecimal() and own.isdecimal() and unit.meter.meter_type == "ELSTERA1700"
+    numbers = address.isdecimal() and own.isdecimal() and unit.meter.meter_type in ELSTER_TYPES
     return numbers and int(address) == int(own)

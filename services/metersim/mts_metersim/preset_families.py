@@ -10,7 +10,8 @@ INSTALLED_DAYS_AGO = 40
 FIRST_SERIAL = 70_000_000
 GENIUS_CHANNELS = ("import", "export", "q1", "q2")
 
-# Meter type, password form ("" = none, "lls", "gmac", "user" = USER,PASSWORD), what is special about it, options.
+# Meter type, password form ("" = none, "lls" = 8 characters, "gmac", "user" = USER,PASSWORD), what is special about
+# it, options.
 _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("DLMS", "lls", None, Options()),
     ("DLMS", "", "null_data", Options(dlms=DlmsOptions(nulls="all"))),
@@ -25,6 +26,8 @@ _SPECIMENS: tuple[tuple[str, str, str | None, Options], ...] = (
     ("ITRON_SL7000", "lls", "deviation_refused", Options(dlms=DlmsOptions(range_deviation="refused"))),
     ("CEWEPRO100", "lls", None, Options()),
     ("CEWEPRO100", "lls", "newest_first", Options(dlms=DlmsOptions(lifo=True))),
+    ("ELSTERA1140", "lls", None, Options()),
+    ("ELSTERA1140", "lls", "power_cuts", Options(power_cuts=Rule(2, 610, 100))),
     ("EDMIATLAS", "user", None, Options()),
     ("EDMIATLAS", "user", "data_not_ready", Options(edmi=EdmiOptions(not_ready=1, duplicates=True))),
     ("EDMIGENIUS", "user", None, Options(channels=GENIUS_CHANNELS)),
