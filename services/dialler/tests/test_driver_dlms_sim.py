@@ -25,6 +25,7 @@ from mts_dialler.line import Line, LineLimits
 
 DAYS = 4
 PASSWORD = "SIM00001"
+GMAC = f"gmac:{bytes(range(16)).hex()}:{bytes(range(0xD0, 0xE0)).hex()}"
 DISTURBED = {
     "powerCuts": {"everyDays": 2, "startMinute": 610, "minutes": 100},
     "clockSets": {"everyDays": 3, "startMinute": 400},
@@ -35,6 +36,8 @@ SOUND: list[dict[str, Any]] = [
     {"meterType": "DLMS", "clock": {"zone": "Europe/Berlin", "offsetSeconds": -203}, "options": DISTURBED},
     {"meterType": "DLMS", "options": {"dlms": {"nulls": "all"}}},
     {"meterType": "DLMS_WRAPPER"},
+    {"meterType": "DLMS_WRAPPER", "password": GMAC},
+    {"meterType": "ISKRA_MT880", "password": GMAC},
     {"meterType": "ISKRA_MX37X", "clock": {"zone": "Europe/London"}},
     {"meterType": "ISKRA_MT880", "options": {"periodMinutes": 15}},
     {"meterType": "ISKRA_MT880", "options": {"dlms": {"selection": "refused"}}},

@@ -198,6 +198,7 @@ class DlmsSession:
         """Passes 3 and 4 of HLS: our answer to the meter's challenge, and its answer to ours."""
         if not response.challenge:
             raise MeterRefused("the meter did not go on with HLS authentication")
+        self.line.note("accepted, if HLS authentication succeeds")
         proof = protection.prove(response.challenge)
         self.line.hide(proof)
         method = Attribute(_ASSOCIATION_CLASS, _ASSOCIATION, _REPLY_TO_HLS)
