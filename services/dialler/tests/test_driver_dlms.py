@@ -377,8 +377,19 @@ async def test_a_value_without_scaler_is_left_out_and_told() -> None:
     assert bench.states()[Section.REGISTERS] is SectionState.PARTIAL
     assert bench.error(Section.REGISTERS) == "1.0.1.8.0: no scaler and unit"
     assert bench.states()[Section.PROFILE_CONFIGURATION] is SectionState.PARTIAL
-    assert bench.states()[Section.SURVEY] is SectionState.PARTIAL
+    assert bench.states()[Section.SURVEY] is SectionState.FAILED
     assert data.survey == ()
+
+
+async def test_a_channel_without_scaler_leaves_the_others_of_a_survey() -> None:
+    meter = small_meter()
+    columns = [column(8, "0.0.1.0.0"), column(3, "1.0.9.8.0"), column(*IMPORT)]
+    meter.attributes[7, "1.0.99.1.0", 3] = array(columns)
+    bench = Bench(meter)
+    data = await bench.read(survey=survey())
+    assert surveyed(data) == {"kWh Import (total)": whole()}
+    assert bench.states()[Section.SURVEY] is SectionState.PARTIAL
+    assert bench.error(Section.SURVEY) == "1.0.9.8.0: no scaler and unit"
 
 
 async def test_a_value_that_the_meter_cannot_give_makes_a_section_partial() -> None:

@@ -73,6 +73,9 @@ class DlmsSurvey:
 
     async def read(self, report: ReportBuilder) -> None:
         """All there is of the range; what was read before a failure is kept. Raises leaves of `DiallerError`."""
+        if not self._profile.channels:
+            report.failed(Section.SURVEY, "; ".join(self._profile.unread[:5]) or "the load profile has no channels")
+            return
         reached = self._wanted.start
         try:
             for start, end in _days(self._wanted):
