@@ -61,7 +61,9 @@ _MANNERS = {
     "ITRON_SL7000": Manner(
         "SLB", (1, 2, 3, 7), physical=17, pdu=512, profile="energy", survey="0.0.99.1.0", conformance=0x001A1D
     ),
-    "CEWEPRO100": Manner("CWE", window=7, pdu=1024, profile="energy", energy_scaler=-1, conformance=0x001A1D),
+    "CEWEPRO100": Manner(
+        "CWE", transmit=512, receive=512, window=7, pdu=2048, profile="energy", energy_scaler=-1, conformance=0x001A1D
+    ),
     "LG_DLMS": Manner(
         "LGZ",
         (32, 48),

@@ -8,6 +8,7 @@ from mts_metersim import axdr
 from mts_metersim.clock import is_summer
 from mts_metersim.dlms_manners import Manner, keys_of, manner_of, profile_of
 from mts_metersim.dlms_objects import (
+    ASSOCIATION_LN,
     CLOCK,
     DATA,
     DEMAND_REGISTER,
@@ -49,7 +50,10 @@ _C = dict(zip(CHANNELS, (1, 2, 5, 6, 7, 8, 9), strict=True))
 
 def objects_of(unit: Unit) -> Objects:
     """Everything that the meter holds, as it is when it is read."""
-    return Objects(_Meter(unit).objects())
+    found = Objects(_Meter(unit).objects())
+    if not manner_of(unit.meter).short_names:
+        found.add(CosemObject(ASSOCIATION_LN, obis("0.0.40.0.0"), {2: found.listed}, version=1, public=True))
+    return found
 
 
 class _Meter:

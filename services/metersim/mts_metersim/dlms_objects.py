@@ -74,6 +74,12 @@ class CosemObject:
             raise AccessRefused(Refusal.DENIED)
         return self.attributes[attribute]()
 
+    def access(self, attribute: int) -> bytes:
+        """One entry of the object list's access rights: the attribute, read only, and its selectors."""
+        selects = attribute == 2 and self.buffer is not None
+        selectors = axdr.array([axdr.signed(1, 1), axdr.signed(2, 1)]) if selects else axdr.NULL
+        return axdr.structure(axdr.signed(attribute, 1), axdr.enumerated(1), selectors)
+
     @property
     def attribute_numbers(self) -> list[int]:
         return sorted({1, *self.attributes, *([2] if self.buffer else [])})
@@ -97,6 +103,21 @@ class Objects:
 
     def __iter__(self) -> Iterator[CosemObject]:
         return iter(self._by_name.values())
+
+    def add(self, held: CosemObject) -> None:
+        self._by_name[held.class_id, held.name] = held
+
+    def listed(self) -> bytes:
+        """The object list of an association by logical names: every attribute may be read, none written."""
+        return axdr.array(
+            axdr.structure(
+                axdr.unsigned(held.class_id, 2),
+                axdr.unsigned(held.version, 1),
+                axdr.octets(held.name),
+                axdr.structure(axdr.array(map(held.access, held.attribute_numbers)), axdr.array([])),
+            )
+            for held in self
+        )
 
     def find(self, class_id: int, name: bytes, *, public: bool) -> CosemObject:
         """Raises AccessRefused where there is none, or none for this client."""

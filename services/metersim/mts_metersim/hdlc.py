@@ -5,6 +5,7 @@ from dataclasses import dataclass
 FLAG = 0x7E
 SNRM, UA, DISC, DM, UI = 0x93, 0x73, 0x53, 0x1F, 0x13
 RR, REJ = 0x11, 0x19
+RNR = 0x05  # without its poll bit
 POLL = 0x10
 MAX_LENGTH = 2047
 _SEGMENTED = 0x08

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mts_metersim.axdr import Malformed, Parser
-from mts_metersim.hdlc import DISC, DM, POLL, REJ, RR, SNRM, UA, Frame, client_of
+from mts_metersim.hdlc import DISC, DM, POLL, REJ, RNR, RR, SNRM, UA, Frame, client_of
 
 LLC_REQUEST = b"\xe6\xe6\x00"
 LLC_ANSWER = b"\xe6\xe7\x00"
@@ -61,6 +61,8 @@ class Link:
         if frame.is_information:
             return self._information(frame)
         self._acknowledged(frame.control >> 5)
+        if frame.control & 0x0F == RNR:
+            return [self._supervisory(frame, RR)]
         return self._pending(frame) if frame.polls else []
 
     def _connect(self, frame: Frame) -> list[Frame]:

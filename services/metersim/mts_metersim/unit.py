@@ -27,6 +27,7 @@ class Unit:
         self.counter_received = meter.options.dlms.last_counter
         self.counter_sent = 0
         self._greatest: dict[tuple[str, int, int, int], list[tuple[int, int]]] = {}
+        self._last_sums: tuple[int, tuple[_Sums, _Sums]] = (-1, ((), ()))
         self._day_starts: list[tuple[_Sums, _Sums]] = [((0,) * len(CHANNELS), (0,) * len(CHANNELS))]
 
     @property
@@ -97,7 +98,13 @@ class Unit:
         return [(down, up) for down, up in cuts if self.installed <= down and up <= at]
 
     def _sums(self, at: int) -> tuple[_Sums, _Sums]:
-        """Watt seconds since the installation: (all day, night alone) of each channel."""
+        """Watt seconds since the installation: (all day, night alone) of each channel. The last answer is kept: all
+        channels are asked for at one instant."""
+        if self._last_sums[0] != at:
+            self._last_sums = (at, self._sums_at(at))
+        return self._last_sums[1]
+
+    def _sums_at(self, at: int) -> tuple[_Sums, _Sums]:
         days, second = divmod(max(at, self.installed) - self.installed, DAY)
         while len(self._day_starts) <= days:
             begin = self.installed + (len(self._day_starts) - 1) * DAY

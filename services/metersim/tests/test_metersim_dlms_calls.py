@@ -120,6 +120,26 @@ def test_a_lost_answer_is_fetched_again_by_rr_or_by_the_same_request() -> None:
     assert idle.control & 0x1F == RR
 
 
+def test_a_client_that_is_not_ready_gets_nothing_before_it_is() -> None:
+    host = associated(DLMS)
+    first = host.command(0x10 | host.got << 5 | host.sent << 1, b"\xe6\xe6\x00" + SURVEY)
+    (busy,) = host.command(host.got + 1 << 5 | 0x15)
+    assert busy.control & 0x1F == RR
+    assert host.command(host.got + 1 << 5 | RR)[0].info != first[0].info
+
+
+def test_the_object_list_names_every_object_and_its_selectors() -> None:
+    listed = value_of(attribute_of(associated(DLMS), get_request(15, obis("0.0.40.0.0"), 2)))
+    assert isinstance(listed, list)
+    entries = {(entry[0], entry[2]): entry[3] for entry in listed if isinstance(entry, list)}
+    assert len(entries) == len(listed)
+    assert entries[3, obis("1.0.1.8.0")] == [[[1, 1, None], [2, 1, None], [3, 1, None]], []]
+    survey = entries[7, obis("1.0.99.1.0")]
+    assert isinstance(survey, list)
+    assert isinstance(survey[0], list)
+    assert survey[0][1] == [2, 1, [1, 2]]
+
+
 def test_a_frame_out_of_order_is_rejected() -> None:
     host = associated(DLMS)
     (answer,) = host.command(0x10 | host.got << 5 | ((host.sent + 2) % 8) << 1, b"\xe6\xe6\x00" + SERIAL)

@@ -167,6 +167,18 @@ def test_null_data_stands_for_the_next_hour_as_captured() -> None:
     assert Buffer(unit, columns, lambda begin, end: held, 3600, "clock")(None) == rows
 
 
+def test_blocks_are_written_as_captured() -> None:
+    blocks = [apdu for _, apdu in captured("dlms_idis_get_apdus.hex") if apdu[1] == 2]
+    assert len(blocks) == 2
+    for apdu in blocks:
+        head = Parser(apdu[3:])
+        last, number, result, raw = head.number(1), head.number(4), head.number(1), head.sized()
+        assert result == 0
+        assert get_block(apdu[2], number, raw, last=bool(last)) == apdu
+    assert Parser(blocks[0]).take(12)[8:] == bytes.fromhex("0082049e")
+    assert axdr.length(1440) == bytes.fromhex("8205a0")
+
+
 def test_a_wrapped_event_log_has_the_captured_rows() -> None:
     _, (_, wire) = captured("dlms_wrapper_eventlog_block.hex")
     assert wrapped(1, 1, wire[8:]) == wire

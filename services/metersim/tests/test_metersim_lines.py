@@ -7,11 +7,24 @@ from typing import Any
 
 import pytest
 
+from mts_metersim.a1140 import A1140Identities
+from mts_metersim.dlms_manners import address_of
+from mts_metersim.families import METER_TYPES, Family, family_of
 from mts_metersim.fleet import FleetError, LoadSpec, Meter, load_fleet
 from mts_metersim.hdlc import SNRM, Frame, ServerAddress
-from mts_metersim.presets import fleet
-from mts_metersim.testing import EdmiHost, HdlcHost, answered, attribute_of, call_to, get_request, low_level_aarq
+from mts_metersim.presets import TYPES, fleet
+from mts_metersim.testing import (
+    PUBLIC_AARQ,
+    EdmiHost,
+    HdlcHost,
+    answered,
+    attribute_of,
+    call_to,
+    get_request,
+    low_level_aarq,
+)
 from mts_metersim.unit import Unit
+from mts_metersim.wrapper import wrapped
 
 NOW = 1_795_000_000 * 1_000_000_000
 
@@ -53,6 +66,43 @@ def test_half_a_message_of_one_protocol_does_not_spoil_one_of_another() -> None:
 
 def call_units() -> list[Unit]:
     return units_of([meter for meter in fleet("families") if meter.line == "shared"][:1])
+
+
+def serial_of(unit: Unit) -> str:
+    """The serial number as a host reads it: the public client of a DLMS meter, the password of an EDMI meter."""
+    meter, call = unit.meter, call_to([unit])
+    name = get_request(1, bytes([0, 0, 96, 1, 0, 255]), 2)
+    family = family_of(meter.meter_type)
+    if family is Family.IEC:
+        shown = A1140Identities(unit).read("798") or b""
+        return shown.decode().strip("-")
+    if family is Family.EDMI:
+        edmi = EdmiHost(call, int(meter.outstation_address))
+        while edmi.answers(b"L" + meter.password.encode() + b"\0")[0] != b"\x06":
+            pass
+        register = b"R\xf0\x02" if meter.meter_type == "EDMIATLAS" else b"M\0\0\xf0\x02"
+        found = edmi.answers(register)[0]
+        while found == b"\x18\x07":
+            found = edmi.answers(register)[0]
+        return found[len(register) : -1].decode()
+    if family is Family.WRAPPER:
+        answered(call, wrapped(16, 1, PUBLIC_AARQ))
+        return answered(call, wrapped(16, 1, name))[-8:].decode()
+    host = HdlcHost(call, 16, address_of(meter).server)
+    if meter.meter_type == "LG_DLMS":
+        host.ask(PUBLIC_AARQ.replace(bytes.fromhex("080101"), bytes.fromhex("080102")))
+        return host.ask(bytes.fromhex("0501025a88"))[-8:].decode()
+    host.ask(PUBLIC_AARQ)
+    return attribute_of(host, name)[2:].decode()
+
+
+@pytest.mark.parametrize("meter", [meter for meter in fleet("families") if meter.line != "shared"])
+def test_every_meter_of_the_families_gives_its_serial_number(meter: Meter) -> None:
+    assert serial_of(units_of([meter])[0]) == meter.serial_number
+
+
+def test_the_families_are_every_type_that_the_other_presets_lack() -> None:
+    assert {meter.meter_type for meter in fleet("families")} >= set(METER_TYPES) - set(TYPES)
 
 
 def item(meter_type: str, **more: Any) -> dict[str, Any]:
