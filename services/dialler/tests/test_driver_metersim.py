@@ -43,6 +43,7 @@ FLEET: list[dict[str, Any]] = [
         "password": PASSWORD,
         "options": {"periodMinutes": 15},
     },
+    {"meterType": "ELSTERA1140", "clock": {"zone": "Europe/London"}, "password": PASSWORD, "options": SHORT_CUTS},
     {"meterType": "LG_E650_IEC", "clock": {"zone": "Europe/Berlin"}, "password": PASSWORD, "options": CUTS},
     {"meterType": "EMH_LZQJ", "clock": {"zone": "Europe/London"}, "password": PASSWORD, "options": SHORT_CUTS},
     {"meterType": "IEC62056_21", "options": {"profile": "energy", "parity": "none"}},
