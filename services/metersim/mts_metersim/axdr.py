@@ -43,10 +43,6 @@ def enumerated(value: int) -> bytes:
     return bytes([0x16, value])
 
 
-def boolean(value: bool) -> bytes:
-    return bytes([0x03, value])
-
-
 def octets(value: bytes) -> bytes:
     return b"\x09" + length(len(value)) + value
 

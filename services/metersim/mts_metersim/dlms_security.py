@@ -15,7 +15,6 @@ from mts_metersim.unit import Unit
 AUTHENTICATED, AUTHENTICATED_AND_ENCRYPTED = 0x10, 0x30
 TAG = 12
 OVERHEAD = 1 + 3 + 1 + 4 + TAG
-PROOF = 1 + 4 + TAG
 
 
 class Undecipherable(Exception):

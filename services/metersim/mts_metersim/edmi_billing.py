@@ -11,10 +11,6 @@ class Billing:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    def resets(self) -> int:
-        """How many billing resets there have been."""
-        return len(self._unit.resets(self._unit.clock.now()))
-
     def energy(self, channels: tuple[str, ...], rate: int, period: int) -> int | None:
         """mWh that a billing period added."""
         span = self._span(period)

@@ -346,3 +346,48 @@ def test_stamps_run_on_over_the_autumn_hour() -> None:
     unit = unit_at("ITRON_SL7000", "2026-10-26T14:10:00", Options(), "Europe/Berlin")
     stamps = [instant(row[0]) for row in survey(unit)]
     assert all(later - earlier == timedelta(minutes=30) for earlier, later in pairwise(stamps))
+
+
+@pytest.mark.parametrize("meter_type", [*SURVEYS, "ISKRA_MX37X"])
+def test_every_listed_attribute_can_be_read(meter_type: str) -> None:
+    host = host_of(unit_at(meter_type, "2026-07-10T14:10:00", Options(power_cuts=Rule(1, 610, 10))))
+    listed = value_of(attribute_of(host, get_request(15, obis("0.0.40.0.0"), 2)))
+    assert isinstance(listed, list)
+    for entry in listed:
+        assert isinstance(entry, list)
+        class_id, _, name, access = entry
+        assert isinstance(name, bytes)
+        assert isinstance(access, list)
+        assert isinstance(access[0], list)
+        for attribute in access[0]:
+            assert isinstance(attribute, list)
+            value_of(attribute_of(host, get_request(number(class_id), name, number(attribute[0]))))
+
+
+def test_instantaneous_values_belong_together() -> None:
+    unit = unit_at("DLMS", "2026-11-20T14:10:00", Options())
+    host = host_of(unit)
+
+    def measured(name: str) -> Decimal:
+        raw, scale = (value_of(attribute_of(host, get_request(3, obis(name), n))) for n in (2, 3))
+        assert isinstance(scale, list)
+        return Decimal(number(raw)).scaleb(number(scale[0]))
+
+    active, apparent = measured("1.0.1.7.0") - measured("1.0.2.7.0"), measured("1.0.9.7.0")
+    assert active == unit.power("import", unit.clock.now()) - unit.power("export", unit.clock.now())
+    assert abs(measured("1.0.13.7.0") * apparent - abs(active)) <= apparent / 500
+    volts_by_amperes = sum(measured(f"1.0.{32 + n}.7.0") * measured(f"1.0.{31 + n}.7.0") for n in (0, 20, 40))
+    assert abs(volts_by_amperes - apparent) < 3
+    assert 49 < measured("1.0.14.7.0") < 51
+
+
+def test_ratios_power_failures_and_status_are_told() -> None:
+    options = Options(power_cuts=Rule(1, 610, 10), ct=(200, 5), status_word=6)
+    host = host_of(unit_at("DLMS", "2026-07-10T14:10:00", options))
+
+    def value(name: str) -> Value:
+        return value_of(attribute_of(host, get_request(1, obis(name), 2)))
+
+    assert [value(f"1.0.0.4.{n}") for n in (2, 3, 5, 6)] == [200, 1, 5, 1]
+    assert (value("0.0.96.7.21"), value("0.0.96.11.0"), value("0.0.97.97.0")) == (5, 2, 6)
+    assert value("0.0.42.0.0") == b"APA12345678"

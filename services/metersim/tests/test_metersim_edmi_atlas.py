@@ -389,3 +389,24 @@ async def connected(
             yield reader, writer
         finally:
             writer.transport.abort()
+
+
+def test_instantaneous_values_belong_together() -> None:
+    unit = unit_at(moment="2026-11-20T14:10:00")
+    host = host_of(unit)
+    active, reactive, apparent = (f32(host, number) for number in (0xE033, 0xE043, 0xE053))
+    assert active == unit.power("import", unit.clock.now()) - unit.power("export", unit.clock.now())
+    assert apparent == pytest.approx((active**2 + reactive**2) ** 0.5, abs=1)
+    assert f32(host, 0xE026) == pytest.approx(abs(active) / apparent, rel=1e-6)
+    assert sum(f32(host, 0xE030 + phase) for phase in range(3)) == pytest.approx(active, abs=1)
+    by_phase = sum(f32(host, 0xE000 + phase) * f32(host, 0xE010 + phase) for phase in range(3))
+    assert by_phase == pytest.approx(apparent, rel=1e-5)
+    assert f32(host, 0xE060) == pytest.approx(50, abs=0.1)
+
+
+def test_ratios_and_flags_are_told() -> None:
+    host = host_of(unit_at(options=Options(ct=(200, 5), status_word=1)))
+    assert [whole(host, number) for number in (0xF700, 0xF701, 0xF702, 0xF703)] == [200, 1, 5, 1]
+    assert host.ask(b"R\xf0\x16")[3:] == b"!" + b" " * 15 + b"\0"
+    assert whole(host, 0xD880) & 0xFF == 0x13
+    assert whole(host, 0xD89F) == 0x00FF
