@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import aio_pika
 import aiormq.exceptions
@@ -30,6 +31,25 @@ MAX_BODY_BYTES = 256 * 1024**2
 BROKER_AWAY = (*CONNECTION_EXCEPTIONS, TimeoutError, aiormq.exceptions.ChannelInvalidStateError)
 
 
+class ConnectionTornDown(ConnectionError):
+    """The client library cancelled what we waited for, because its connection was lost."""
+
+
+@contextmanager
+def own_cancellation_only() -> Iterator[None]:
+    """Inside, a CancelledError that nobody asked of this task is raised as `ConnectionTornDown`.
+
+    aiormq ends its waits by cancelling them when it finds a connection stuck; that must not pass for our own end.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionTornDown("the connection was torn down") from error
+
+
 class BodyTooLarge(ValueError):
     """A message body that would not fit in memory once unpacked."""
 
@@ -46,12 +66,16 @@ class Link:
     async def channel(self, *, confirms: bool, prefetch: int = 0) -> AbstractChannel:
         """A new channel on the current connection, or on a new one. Raises one of `BROKER_AWAY`."""
         async with asyncio.timeout(2 * CONNECT_SECONDS):
-            connection = await self._open()
-            channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-            await channel.initialize(timeout=CONNECT_SECONDS)
-            if prefetch:
-                await channel.set_qos(prefetch_count=prefetch, timeout=CONNECT_SECONDS)
-            return channel
+            with own_cancellation_only():
+                return await self._open_channel(confirms, prefetch)
+
+    async def _open_channel(self, confirms: bool, prefetch: int) -> AbstractChannel:
+        connection = await self._open()
+        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize(timeout=CONNECT_SECONDS)
+        if prefetch:
+            await channel.set_qos(prefetch_count=prefetch, timeout=CONNECT_SECONDS)
+        return channel
 
     async def _open(self) -> AbstractConnection:
         async with self._opening:

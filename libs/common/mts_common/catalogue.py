@@ -72,5 +72,5 @@ CATALOGUE: dict[str, MeterType] = {meter.name: meter for meter in _TYPES}
 
 
 def find(name: str) -> MeterType | None:
-    """The type of that name, in any case of letters."""
-    return CATALOGUE.get(name.upper())
+    """The type of that name, in any case of (ASCII) letters."""
+    return CATALOGUE.get(name.upper()) if name.isascii() else None

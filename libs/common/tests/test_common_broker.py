@@ -13,6 +13,7 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from mts_common import consumer, topology
+from mts_common.amqp import ConnectionTornDown, own_cancellation_only
 from mts_common.broker import Broker
 from mts_common.consumer import Rejected, TooManyDead
 from mts_common.messages import (
@@ -268,3 +269,26 @@ async def test_a_parked_question_does_not_hold_up_others(broker: Broker) -> None
         release.set()
         assert (await parked).known == (1,)
     assert other.known == (2,)
+
+
+async def test_a_wait_that_the_library_cancels_is_a_lost_connection_not_our_end() -> None:
+    stuck: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    stuck.cancel()
+    with pytest.raises(ConnectionTornDown), own_cancellation_only():
+        await stuck
+
+
+async def test_our_own_cancellation_stays_one() -> None:
+    async def wait() -> None:
+        with own_cancellation_only():
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await wait()

@@ -1,7 +1,7 @@
 """The wire trace of one attempt: each frame with its direction and time, secrets struck out.
 
 Rendered as gzip of JSON lines `{"at": ISO time, "dir": "tx" | "rx" | "--", "hex": "…", "note": "…"}`: what we sent,
-what we received, and events of the call (without bytes). A byte of a secret reads `**`.
+what we received, and events of the call (without bytes). A frame that holds a secret ends with it, as `**`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,12 @@ class Secrets:
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, "**")
         return text
+
+
+def _cut(digits: str) -> str:
+    """A frame up to its first secret: the length of the rest, and the check characters at its end, would tell of it."""
+    plain, mark, _ = digits.partition("**")
+    return plain + mark
 
 
 def _text_forms(secret: bytes) -> tuple[str, ...]:
@@ -148,7 +154,7 @@ class Trace:
             if frame.direction in digits:
                 start = taken[frame.direction]
                 taken[frame.direction] = end = start + 2 * len(frame.data)
-                shown = digits[frame.direction][start:end]
+                shown = _cut(digits[frame.direction][start:end])
             lines.append(
                 json.dumps(
                     {

@@ -515,7 +515,7 @@ async def test_credentials_are_sent_as_they_are_and_never_seen() -> None:
     assert test.commands[0] == b"L" + CREDENTIALS.encode() + b"\x00"
     assert CREDENTIALS.encode().hex() not in test.trace()
     assert "S3cret" not in test.trace()
-    assert "**" * len(CREDENTIALS) in test.trace()
+    assert '**"' in test.trace()
 
 
 async def test_refused_credentials_are_never_repeated_and_the_meter_is_logged_out() -> None:

@@ -483,6 +483,29 @@ async def test_nothing_stored_is_no_failure_and_nothing_is_invented() -> None:
     assert test.survey() == {}
 
 
+async def test_a_bare_error_without_a_password_is_a_refusal_not_an_empty_profile() -> None:
+    refused = await Test(Meter(profile=fixed("(ERROR)"), log="(ERROR)"), survey=days(3)).run()
+    assert refused.error is None
+    for section in (Section.SURVEY, Section.PROFILE_CONFIGURATION):
+        assert refused.sections[section].state is SectionState.FAILED
+    assert refused.sections[Section.STATUS_EVENTS].state is SectionState.PARTIAL
+    meter = Meter(profile=fixed("(ERROR)"), log="(ERROR)", password=PASSWORD)
+    empty = await Test(meter, survey=days(3), password=PASSWORD).run()
+        Meter(profile=fixed("(ERROR)"), log="(ERROR)", password="00000001"), survey=days(3), password="00000001"
+    ).run()
+    assert all_read(empty)
+
+
+async def test_a_meter_that_refuses_everything_has_given_nothing() -> None:
+    inner = Meter(profile=fixed("(ERR1)"), log="(ERR1)")
+
+    def refuses(message: bytes) -> list[Reply]:
+        return [b"\x15"] if message.startswith(b"\x060") and message[3:4] == b"0" else inner(message)
+
+    test = await Test(refuses, survey=days(1)).run()
+    assert set(test.states.values()) == {SectionState.FAILED}
+
+
 async def test_a_missing_value_leaves_out_its_own_channel_alone() -> None:
     text = "P.01(0241101003000)(0000)(30)(2)(1.29)(kWh)(2.29)(kWh)\r\n()(0.5)\r\n"
     test = await Test(Meter(profile=fixed(text)), survey=days(1)).run()

@@ -19,6 +19,7 @@ from mts_common.messages import (
 from mts_results.merge import Merged
 
 PENDING = "PENDING"
+NO_TIME = "ERROR: no time was read"
 
 # Beyond these powers of ten a double overflows or vanishes: such a value is shown as text, digit for digit.
 _LEAST_EXPONENT, _GREATEST_EXPONENT = -300, 300
@@ -57,7 +58,7 @@ def render(merged: Merged) -> Rendered:
     clock = None if data.clock is None else meter_time(data.clock.meter_time, data.clock.offset_seconds)
     return Rendered(
         serial_number=_text(merged, Section.SERIAL_NUMBER, data.serial_number),
-        meter_time=_text(merged, Section.CLOCK, clock),
+        meter_time=_text(merged, Section.CLOCK, clock) or NO_TIME,
         status_events=_list(merged, Section.STATUS_EVENTS, data.status_events),
         meter_properties=_list(
             merged, Section.PROPERTIES, ({"name": entry.name, "value": entry.value} for entry in data.properties)

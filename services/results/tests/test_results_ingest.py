@@ -33,6 +33,7 @@ from mts_common.messages import (
 from mts_results.ingest import Ingest
 from mts_results.projections import PROJECTIONS
 from mts_results.rebuild import rebuild
+from mts_results.render import NO_TIME
 
 Make = Callable[..., Any]
 View = Callable[[str, int], Awaitable[dict[str, Any] | None]]
@@ -88,7 +89,7 @@ STORY_STATUS: dict[str, Any] = {
     "connection_ended_at": START + timedelta(hours=2, seconds=90),
     "completed_at": START + timedelta(days=1),
     "serial_number": "K123",
-    "meter_time": None,
+    "meter_time": NO_TIME,
     "status_events": ["cover open"],
     "meter_properties": None,
     "profile_configuration": None,

@@ -23,7 +23,7 @@ from mts_common.messages import (
     TestFinished,
 )
 from mts_results.merge import Merged
-from mts_results.render import Rendered, channel, meter_time, number, register, render, summary
+from mts_results.render import NO_TIME, Rendered, channel, meter_time, number, register, render, summary
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 900_000, tzinfo=UTC)
 FAILED, PARTIAL, READ = SectionState
@@ -69,7 +69,7 @@ def test_a_serial_number_is_shown_or_why_it_is_not(
     state: SectionState, error: str | None, value: str | None, shown: str
 ) -> None:
     merged = Merged({Section.SERIAL_NUMBER: SectionResult(state=state, error=error)}, MeterData(serial_number=value))
-    assert render(merged) == Rendered(serial_number=shown)
+    assert render(merged) == Rendered(serial_number=shown, meter_time=NO_TIME)
 
 
 def test_a_clock_that_was_not_read_says_why() -> None:

@@ -12,7 +12,7 @@ from mts_dialler.drivers.iec_survey import SurveyReader, columns
 from mts_dialler.drivers.iec_types import NOTHING_STORED, VDEW_EVENTS, MeterProfile
 from mts_dialler.drivers.survey import Gaps, SurveyCollector, shown
 from mts_dialler.errors import DiallerError, FrameGarbled, MeterRefused, MeterSilent
-from mts_dialler.protocols.iec62056_21.data_sets import refusal
+from mts_dialler.protocols.iec62056_21.data_sets import is_bare, refusal
 from mts_dialler.protocols.iec62056_21.error_texts import explain
 from mts_dialler.protocols.iec62056_21.event_log import LogEntry, parse_event_log
 from mts_dialler.protocols.iec62056_21.messages import Command, Password
@@ -54,10 +54,19 @@ class ProgrammingMode:
 
     def _fail_all(self, error: DiallerError) -> None:
         if self._profile.event_log:
-            self._report.partial(Section.STATUS_EVENTS, str(error), error.failure)
+            self._no_log(str(error), error.failure)
         self._report.failed(Section.PROFILE_CONFIGURATION, str(error), error.failure)
         if self._terms.survey is not None:
             self._report.failed(Section.SURVEY, str(error), error.failure)
+
+    def _no_log(self, why: str, failure: FailureKind) -> None:
+        """The readout, if it was read, has told of errors; the log is the rest of the events."""
+        verdict = self._report.partial if self._report.registers else self._report.failed
+        verdict(Section.STATUS_EVENTS, why, failure)
+
+    def _has_nothing(self, error: str, *, bare: bool) -> bool:
+        """Does `error` say that nothing is stored? Bare, and where no password was given, it may as well refuse."""
+        return error in NOTHING_STORED and (bool(self._terms.password) or not bare)
 
     def _meter_now(self) -> datetime:
         """The time on the meter's clock, by which its log and its profile are stamped."""
@@ -75,13 +84,13 @@ class ProgrammingMode:
         try:
             text, whole = await self._exchange.ask_text(Command("R5", f"P.98({start};)"))
         except (MeterRefused, MeterSilent, FrameGarbled) as error:
-            self._report.partial(Section.STATUS_EVENTS, f"event log: {error}", error.failure)
+            self._no_log(f"event log: {error}", error.failure)
             return
         entries = sorted(parse_event_log(text), key=self._when)[-MAX_EVENTS:]
         self._report.status_events += [self._told(entry) for entry in entries]
         refused = refusal(text)
-        if refused and refused not in NOTHING_STORED:
-            self._report.partial(Section.STATUS_EVENTS, f"event log: {explain(self._maker, refused)}")
+        if refused and not self._has_nothing(refused, bare=is_bare(text)):
+            self._no_log(f"event log: {explain(self._maker, refused)}", FailureKind.METER_REFUSED)
         elif not whole:
             self._report.partial(Section.STATUS_EVENTS, "the event log broke off", FailureKind.GARBLED)
         else:
@@ -114,7 +123,7 @@ class ProgrammingMode:
         except (MeterRefused, FrameGarbled) as error:
             self._report.failed(Section.PROFILE_CONFIGURATION, str(error), error.failure)
             return
-        if profile.error and profile.error not in NOTHING_STORED:
+        if profile.error and not self._has_nothing(profile.error, bare=profile.bare):
             self._report.failed(Section.PROFILE_CONFIGURATION, explain(self._maker, profile.error))
             return
         for block in profile.blocks[-1:]:
@@ -154,7 +163,7 @@ class ProgrammingMode:
             gaps.add(start, end, str(error), error.failure)
             return False
         if profile.error:
-            if profile.error in NOTHING_STORED:
+            if self._has_nothing(profile.error, bare=profile.bare):
                 return True
             gaps.add(start, end, explain(self._maker, profile.error), FailureKind.METER_REFUSED)
             return False

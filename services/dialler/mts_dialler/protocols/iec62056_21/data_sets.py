@@ -85,6 +85,11 @@ def refusal(text: str) -> str:
     return found[1] if found else ""
 
 
+def is_bare(text: str) -> bool:
+    """Is an answer without the code of a profile or log before it?"""
+    return not text.lstrip().startswith("P.")
+
+
 def parse_code(text: str) -> Code | None:
     """None for what is neither OBIS nor EDIS. `*255` means the current value and is dropped."""
     found = _CODE.fullmatch(text)

@@ -11,7 +11,7 @@ from functools import reduce
 from operator import xor
 
 from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
-from mts_dialler.protocols.iec62056_21.data_sets import refusal
+from mts_dialler.protocols.iec62056_21.data_sets import is_bare, refusal
 from mts_dialler.protocols.iec62056_21.messages import (
     Accept,
     Ack,
@@ -174,7 +174,7 @@ class MessageReader:
         text = _text(message[1:-2])
         if message[-2:-1] == EOT:
             return PartialBlock(text)
-        error = refusal(text)
+        error = refusal(text) if is_bare(text) else ""
         return ErrorMessage(error) if error else DataMessage(text)
 
     def _command(self) -> Event | None:

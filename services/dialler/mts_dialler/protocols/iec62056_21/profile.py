@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mts_dialler.protocols.iec62056_21.data_sets import Value, refusal
+from mts_dialler.protocols.iec62056_21.data_sets import Value, is_bare, refusal
 from mts_dialler.protocols.iec62056_21.stamps import Stamp, parse_stamp
 
 MAX_CHANNELS = 64
@@ -43,11 +43,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`complete`: everything in the answer was understood, and it was whole. `error`: what the meter sent instead."""
+    """`complete`: everything in the answer was understood, and it was whole. `error`: what the meter sent instead.
+
+    `bare`: the error came without the code of the profile.
+    """
 
     blocks: tuple[Block, ...]
     complete: bool
     error: str = ""
+    bare: bool = False
 
 
 def parse_profile(text: str, *, ended: bool = True) -> Profile:
@@ -57,7 +61,7 @@ def parse_profile(text: str, *, ended: bool = True) -> Profile:
     under each header.
     """
     if error := refusal(text):
-        return Profile((), complete=True, error=error)
+        return Profile((), complete=True, error=error, bare=is_bare(text))
     starts = [match.start() for match in _HEADER.finditer(text)]
     if not starts:
         return Profile((), complete=ended and not text.strip())
