@@ -491,8 +491,6 @@ async def test_a_bare_error_without_a_password_is_a_refusal_not_an_empty_profile
     assert refused.sections[Section.STATUS_EVENTS].state is SectionState.PARTIAL
     meter = Meter(profile=fixed("(ERROR)"), log="(ERROR)", password=PASSWORD)
     empty = await Test(meter, survey=days(3), password=PASSWORD).run()
-        Meter(profile=fixed("(ERROR)"), log="(ERROR)", password="00000001"), survey=days(3), password="00000001"
-    ).run()
     assert all_read(empty)
 
 
