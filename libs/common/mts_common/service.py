@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 """A service's work: runs until the stop event is set, then drains and returns."""
 
 CANCEL_SECONDS = 2.0
+END_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -59,19 +61,23 @@ async def until_stopped(stop: asyncio.Event, parts: Mapping[str, Coroutine[Any, 
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel the tasks until they have ended.
+    """Cancel the tasks until they have ended, for `END_SECONDS` at most; those that have not are logged by name.
 
     The AMQP client may answer a cancel in the middle of a call with a fault of the connection. To the task that is a
     reason to try again, so it is cancelled again.
     """
     pending = set(tasks)
-    while pending:
+    deadline = time.monotonic() + END_SECONDS
+    while pending and time.monotonic() < deadline:
         for task in pending:
             task.cancel()
         done, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
         for task in done:
             if not task.cancelled():
                 task.exception()
+    if pending:
+        names = ", ".join(sorted(task.get_name() for task in pending))
+        _log.error("left behind, because cancelling does not end it: %s", names, extra={"action": "stop"})
 
 
 class PartEnded(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -38,6 +39,29 @@ async def test_a_part_that_takes_a_cancel_for_a_fault_is_cancelled_again(monkeyp
     async with asyncio.timeout(5):
         await service.until_stopped(stop, {"stubborn": stubborn()})
     assert swallowed
+
+
+async def test_a_part_that_no_cancel_ends_is_named_and_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(service, "CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr(service, "END_SECONDS", 0.05)
+    stop, released, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def immortal() -> None:
+        stop.set()
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+        ended.set()
+
+    async with asyncio.timeout(5):
+        await service.until_stopped(stop, {"mortal": _for_ever(), "immortal": immortal()})
+        assert not ended.is_set()
+        released.set()
+        await ended.wait()
+    (record,) = caplog.records
+    assert record.getMessage().endswith(": immortal")
 
 
 async def test_the_fault_of_a_part_ends_the_others_and_is_raised() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from fastapi import APIRouter
+
 from mts_common.catalogue import CATALOGUE
 from mts_gateway import queries, refusals
+from mts_gateway.endpoint import MTS, ApiRequest, ApiRoute, MtsCaller
 from mts_gateway.reading import Reader
 from mts_gateway.render import choose_dialect
 from mts_gateway.settings import Limits
-from mts_gateway.web import Endpoint, Request
+from mts_gateway.web import ApiResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,43 +25,43 @@ class Queries:
     limits: Limits
     now: Callable[[], datetime]
 
-    def endpoints(self) -> Sequence[Endpoint]:
+    def router(self) -> APIRouter:
         """What is served."""
-        return (
-            Endpoint("GET", "/MTS/test-status", "mts", self.test_status),
-            Endpoint("GET", "/MTS/batch-status", "mts", self.batch_status),
-            Endpoint("GET", "/MTS/test-search", "mts", self.test_search),
-            Endpoint("GET", "/MTS/test-trace", "mts", self.test_trace),
-            Endpoint("GET", "/MTS/limits", "mts", self.show_limits),
-            Endpoint("GET", "/MTS/meter-types", "mts", self.show_meter_types),
-        )
+        router = APIRouter(prefix="/MTS", route_class=ApiRoute)
+        router.get("/test-status")(self.test_status)
+        router.get("/batch-status")(self.batch_status)
+        router.get("/test-search")(self.test_search)
+        router.get("/test-trace")(self.test_trace)
+        router.get("/limits", dependencies=[MTS])(self.show_limits)
+        router.get("/meter-types", dependencies=[MTS])(self.show_meter_types)
+        return router
 
-    async def test_status(self, request: Request) -> object:
+    async def test_status(self, request: ApiRequest, caller: MtsCaller) -> ApiResponse:
         """All that is known of a test."""
         test_id = _read_id(queries.query_test_id, request)
-        dialect = choose_dialect(request.headers("accept"), request.caller.dialect)
-        return await self.reader.test_status(request.caller.client_id, test_id, dialect)
+        dialect = choose_dialect(request.headers.getlist("accept"), caller.dialect)
+        return ApiResponse(await self.reader.test_status(caller.client_id, test_id, dialect))
 
-    async def batch_status(self, request: Request) -> object:
+    async def batch_status(self, request: ApiRequest, caller: MtsCaller) -> ApiResponse:
         """A summary of each test of a batch."""
         batch_id = _read_id(queries.query_batch_id, request)
-        return await self.reader.batch_status(request.caller.client_id, batch_id)
+        return ApiResponse(await self.reader.batch_status(caller.client_id, batch_id))
 
-    async def test_search(self, request: Request) -> object:
+    async def test_search(self, request: ApiRequest, caller: MtsCaller) -> ApiResponse:
         """The tests that match."""
         faults: list[str] = []
         search = queries.query_search(request.query, self.limits, self.now(), faults)
         if search is None:
             raise refusals.bad_request(*faults)
-        return await self.reader.search(request.caller.client_id, search)
+        return ApiResponse(await self.reader.search(caller.client_id, search))
 
-    async def test_trace(self, request: Request) -> object:
+    async def test_trace(self, request: ApiRequest, caller: MtsCaller) -> ApiResponse:
         """What went over the wire in each attempt at an own test."""
-        return await self.reader.own_trace(request.caller.client_id, _read_id(queries.query_test_id, request))
+        return ApiResponse(await self.reader.own_trace(caller.client_id, _read_id(queries.query_test_id, request)))
 
-    async def show_limits(self, _request: Request) -> object:
+    async def show_limits(self) -> ApiResponse:
         """What the client is held to."""
-        return {
+        limits = {
             "callsPerWindow": self.limits.calls_per_window,
             "windowSeconds": self.limits.window_seconds,
             "maxBatchTests": self.limits.max_batch_tests,
@@ -68,16 +71,18 @@ class Queries:
             "defaultSearchLimit": self.limits.default_search_limit,
             "maxBodyBytes": self.limits.max_body_bytes,
         }
+        return ApiResponse(limits)
 
-    async def show_meter_types(self, _request: Request) -> object:
+    async def show_meter_types(self) -> ApiResponse:
         """The catalogue."""
-        return [
+        types = [
             {"meterType": meter.name, "transports": list(meter.transports), "supported": meter.supported}
             for meter in CATALOGUE.values()
         ]
+        return ApiResponse(types)
 
 
-def _read_id(read: Callable[[bytes, list[str]], int | None], request: Request) -> int:
+def _read_id(read: Callable[[bytes, list[str]], int | None], request: ApiRequest) -> int:
     faults: list[str] = []
     found = read(request.query, faults)
     if found is None or faults:

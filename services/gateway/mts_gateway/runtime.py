@@ -32,7 +32,7 @@ from mts_gateway.routes_queries import Queries
 from mts_gateway.routes_service import Service
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
-from mts_gateway.web import App
+from mts_gateway.web import Guard, application
 
 SCHEMA = "gateway"
 KEEP_ALIVE_SECONDS = 30
@@ -69,7 +69,7 @@ class Gateway:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
 
-    def _app(self, vault: Vault) -> App:
+    def _app(self, vault: Vault) -> Guard:
         settings = self._settings
         reader = Reader(
             self._pool,
@@ -82,19 +82,18 @@ class Gateway:
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
         canceller = Canceller(self._pool, self._own, self._broker.requester)
         stored = {"database": self._check_database, "results": self._check_views}
-        document = openapi.document(settings.limits)
-        endpoints = [
-            *Commands(self.acceptor, canceller, rules, _now).endpoints(),
-            *Queries(reader, settings.limits, _now).endpoints(),
-            *Admin(Clients(self._pool, self._own), reader).endpoints(),
-            *Service(Health({**stored, "broker": self._broker.check}), Health(stored), document).endpoints(),
-        ]
-        return App(
-            endpoints,
+        routers = (
+            Commands(self.acceptor, canceller, rules, _now).router(),
+            Queries(reader, settings.limits, _now).router(),
+            Admin(Clients(self._pool, self._own), reader).router(),
+            Service(Health({**stored, "broker": self._broker.check}), Health(stored)).router(),
+        )
+        return application(
+            routers,
             self.admission,
+            openapi.document(settings.limits),
             body_limit=settings.max_body_bytes,
             at_once=settings.max_requests,
-            trust_proxy=settings.trust_proxy,
         )
 
     async def _check_database(self) -> None:
@@ -162,7 +161,7 @@ class _Server(HttpServer):
             self._on_started(port)
 
 
-def _server_config(settings: GatewaySettings, app: App) -> uvicorn.Config:
+def _server_config(settings: GatewaySettings, app: Guard) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.http_host,
@@ -173,7 +172,8 @@ def _server_config(settings: GatewaySettings, app: App) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=settings.trust_proxy,
+        forwarded_allow_ips="*",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         ssl_certfile=settings.tls_cert,

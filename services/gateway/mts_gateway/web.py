@@ -1,4 +1,4 @@
-"""The HTTP side of the API as an ASGI application: one table of endpoints, one order of checks, one shape of errors.
+"""The HTTP side of the API as a FastAPI application with one order of checks and one shape of errors.
 
 The order is: HTTPS, known URL, known verb, room for one more request, token, rate, and only then the request itself.
 Nothing here or below answers anything but JSON.
@@ -8,267 +8,147 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from http import HTTPMethod
+from typing import Any
 
-from opentelemetry.trace import SpanKind
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from opentelemetry import trace
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
-from mts_common import database, telemetry
+from mts_common import database
 from mts_gateway import refusals
-from mts_gateway.admission import Caller, bearer_token
 from mts_gateway.batcher import Overloaded
+from mts_gateway.endpoint import QUERY, AdmitsCalls, Bounds
 from mts_gateway.fields import MalformedQuery
 from mts_gateway.refusals import Refused
 from mts_gateway.render import to_json
-from mts_gateway.strict_json import MalformedBody, parse
+from mts_gateway.strict_json import MalformedBody
 
-BODY_SECONDS = 30.0
-LARGE_BODY = 64 * 1024
-LARGE_BODIES = 8  # held in memory at one time
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Result = TypeVar("Result")
+HEADERS = frozenset({b"accept", b"authorization", b"content-length", b"idempotency-key", b"traceparent"})
 
 _log = logging.getLogger(__name__)
 
 
-class ClientGone(Exception):
-    """The client hung up before its request was whole; there is nobody to answer."""
+class ApiResponse(JSONResponse):
+    """An answer in exact JSON that nobody may keep."""
+
+    media_type = "application/json; charset=utf-8"
+
+    def __init__(self, content: object, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(content, status_code, {"Cache-Control": "no-store", **(headers or {})})
+
+    def render(self, content: object) -> bytes:
+        """The body."""
+        return to_json(content)
 
 
-class AdmitsCalls(Protocol):
-    """What finds the caller of a request."""
+class Guard:
+    """What must be done around FastAPI.
 
-    async def admit(self, token: str | None, scope: str) -> Caller:
-        """The caller. Raises `Refused`."""
+    FastAPI reads the whole query and every cookie before it asks who is calling: up to Python 3.11.9 a hostile cookie
+    takes seconds. It also traces the query, and OpenTelemetry writes baggage that it cannot read to the log. So FastAPI
+    sees only the headers that the API uses, and no query; that is left to `ApiRequest.query`.
+    """
 
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
 
-class Request:
-    """One request to a known endpoint. `arguments` are the parts of its path that stand for `{…}`."""
-
-    def __init__(
-        self,
-        scope: Message,
-        receive: Receive,
-        arguments: Sequence[str],
-        body_limit: int,
-        large_bodies: asyncio.Semaphore,
-    ) -> None:
-        self.path: str = scope["path"]
-        self.query: bytes = scope["query_string"]
-        self.arguments = arguments
-        self._headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        self._receive = receive
-        self._body_limit = body_limit
-        self._caller: Caller | None = None
-        self._large_bodies = large_bodies
-        self._is_large = False
-
-    @property
-    def caller(self) -> Caller:
-        """Who is calling; only endpoints that need a scope have a caller."""
-        if self._caller is None:
-            raise LookupError("this endpoint is open to everybody")
-        return self._caller
-
-    def admit(self, caller: Caller) -> None:
-        """Note who is calling."""
-        self._caller = caller
-
-    def headers(self, name: str) -> list[str]:
-        """All values of a header."""
-        wanted = name.lower().encode()
-        return [value.decode("latin-1") for given, value in self._headers if given == wanted]
-
-    async def body(self) -> bytes:
-        """The whole body, within size and time; few large ones are in memory at once. Raises `Refused`."""
-        self._check_length()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await self._read()
-        except TimeoutError:
-            raise refusals.bad_request(f"the request body did not arrive within {BODY_SECONDS:.0f} seconds") from None
-
-    async def json(self) -> object:
-        """The JSON value of the body. Raises `Refused` or `MalformedBody`."""
-        return await apart(parse, await self.body())
-
-    def release(self) -> None:
-        """The body is no longer needed."""
-        if self._is_large:
-            self._large_bodies.release()
-            self._is_large = False
-
-    def _check_length(self) -> None:
-        announced = self.headers("content-length")
-        if announced and announced[0].isdigit() and int(announced[0]) > self._body_limit:
-            raise self._too_large()
-
-    async def _read(self) -> bytes:
-        body = bytearray()
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._body_limit:
-                raise self._too_large()
-            if len(body) > LARGE_BODY and not self._is_large:
-                await self._large_bodies.acquire()
-                self._is_large = True
-        return bytes(body)
-
-    def _too_large(self) -> Refused:
-        return refusals.bad_request(f"the request body is over the limit of {self._body_limit} bytes")
-
-
-async def apart(work: Callable[[bytes], Result], body: bytes) -> Result:
-    """`work(body)`, in a thread if the body is so large that it would hold up the event loop."""
-    if len(body) > LARGE_BODY:
-        return await asyncio.to_thread(work, body)
-    return work(body)
-
-
-Handler = Callable[[Request], Awaitable[object]]
-"""Answers a request with the JSON value of a 200, or raises `Refused`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A method of the API; `scope` None = no token is needed."""
-
-    method: str
-    path: str
-    scope: str | None
-    handler: Handler
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What is sent back."""
-
-    status: int
-    body: object
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class Routes:
-    """Finds the endpoint of a method and path. `{…}` in a path stands for one segment."""
-
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        self._fixed: dict[str, dict[str, Endpoint]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = []
-        for endpoint in endpoints:
-            self._fixed.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        for path, verbs in self._fixed.items():
-            if "{" in path:
-                self._patterns.append((re.compile(re.sub(r"\{[^}]*\}", "([^/]+)", path)), verbs))
-
-    def find(self, method: str, path: str) -> tuple[Endpoint, Sequence[str]]:
-        """The endpoint, and what its path's `{…}` stand for. Raises `Refused` with 404 or 405."""
-        arguments: Sequence[str] = ()
-        verbs = self._fixed.get(path)
-        if verbs is None or "{" in path:
-            matches = ((pattern.fullmatch(path), found) for pattern, found in self._patterns)
-            verbs, arguments = next(((found, match.groups()) for match, found in matches if match), ({}, ()))
-        if not verbs:
-            raise Refused(404, ["there is nothing at this URL"])
-        if method not in verbs:
-            allowed = ", ".join(sorted(verbs))
-            raise Refused(405, [f"this URL does not take {method}, only {allowed}"], headers={"Allow": allowed})
-        return verbs[method], arguments
-
-
-class App:
-    """The ASGI application."""
-
-    def __init__(
-        self, endpoints: Sequence[Endpoint], admission: AdmitsCalls, *, body_limit: int, at_once: int, trust_proxy: bool
-    ) -> None:
-        self._routes = Routes(endpoints)
-        self._admission = admission
-        self._body_limit = body_limit
-        self._large_bodies = asyncio.Semaphore(LARGE_BODIES)
-        self._free = at_once
-        self._trust_proxy = trust_proxy
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        try:
-            reply = await self._answer(scope, receive)
-        except ClientGone:
+        if scope["scheme"] != "https" and not scope["path"].startswith("/health/"):
+            answer = _answer(refusals.bad_request("the API is available over HTTPS only"))
+            await answer(scope, receive, send)
             return
-        body = to_json(reply.body)
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            **reply.headers,
-        }
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        await send({"type": "http.response.body", "body": body})
+        headers = [header for header in scope["headers"] if header[0] in HEADERS]
+        inner = {**scope, "headers": headers, "query_string": b"", QUERY: scope["query_string"]}
+        with suppress(Exception):  # answered and logged by `_fault`; uvicorn would cut the connection over it
+            await self._app(inner, receive, send)
 
-    async def _answer(self, scope: Message, receive: Receive) -> Reply:
-        try:
-            if not scope["path"].startswith("/health/"):
-                self._require_https(scope)
-            endpoint, arguments = self._routes.find(scope["method"], scope["path"])
-        except Refused as refused:
-            return Reply(refused.status, refused.body, refused.headers)
-        request = Request(scope, receive, arguments, self._body_limit, self._large_bodies)
-        parent = next(iter(request.headers("traceparent")), None)
-        with telemetry.span(f"{endpoint.method} {endpoint.path}", parent=parent, kind=SpanKind.SERVER) as span:
-            reply = await self._carry_out(endpoint, request)
-            span.set_attribute("http.request.method", endpoint.method)
-            span.set_attribute("http.route", endpoint.path)
-            span.set_attribute("http.response.status_code", reply.status)
-            return reply
 
-    async def _carry_out(self, endpoint: Endpoint, request: Request) -> Reply:
-        if self._free <= 0:
-            busy = refusals.unavailable("too many requests are being handled", 1)
-            return Reply(busy.status, busy.body, busy.headers)
-        self._free -= 1
-        try:
-            return await self._handle(endpoint, request)
-        except Refused as refused:
-            return Reply(refused.status, refused.body, refused.headers)
-        except (MalformedBody, MalformedQuery) as error:
-            return Reply(400, {"details": [str(error)]})
-        finally:
-            self._free += 1
-            request.release()
+def application(
+    routers: Iterable[APIRouter],
+    admission: AdmitsCalls,
+    document: Mapping[str, object],
+    *,
+    body_limit: int,
+    at_once: int,
+) -> Guard:
+    """The ASGI application that serves `routers`; `document` is its OpenAPI document."""
+    app = FastAPI(
+        openapi_url=None,  # FastAPI would serve the document without a charset; `routes_service` does
+        redirect_slashes=False,
+        exception_handlers=_HANDLERS,
+        # With a provider given, the caller's trace is followed even where no collector is set.
+        telemetry={"tracer_provider": trace.get_tracer_provider(), "operation_spans": False},
+    )
+    app.openapi = lambda: dict(document)  # type: ignore[method-assign]
+    app.state.admission = admission
+    app.state.bounds = Bounds(asyncio.Semaphore(at_once), body_limit)
+    for router in routers:
+        app.include_router(router)
+    return Guard(app)
 
-    async def _handle(self, endpoint: Endpoint, request: Request) -> Reply:
-        """Every fault that a handler does not name becomes a 503 or a 500."""
-        try:
-            if endpoint.scope is not None:
-                token = bearer_token(request.headers("authorization"))
-                request.admit(await self._admission.admit(token, endpoint.scope))
-            answer = await endpoint.handler(request)
-            return answer if isinstance(answer, Reply) else Reply(200, answer)
-        except (Refused, MalformedBody, MalformedQuery, ClientGone):
-            raise
-        except Overloaded as error:
-            raise refusals.unavailable("too much is waiting to be stored", 1) from error
-        except database.UNAVAILABLE as error:
-            _log.warning("%s %s: %s", endpoint.method, endpoint.path, type(error).__name__)
-            raise refusals.unavailable("the database cannot be reached at the moment") from error
-        except Exception as error:
-            _log.exception("%s %s failed", endpoint.method, endpoint.path)
-            raise Refused(500, ["a fault of the server; it has been logged"]) from error
 
-    def _require_https(self, scope: Message) -> None:
-        if scope["scheme"] == "https":
-            return
-        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
-        nearest = forwarded[-1].split(b",")[-1].strip().lower() if forwarded else b""
-        if not (self._trust_proxy and nearest == b"https"):
-            raise Refused(400, ["the API is available over HTTPS only"])
+def _answer(refused: Refused) -> ApiResponse:
+    return ApiResponse(refused.body, refused.status, refused.headers)
+
+
+async def _refused(_request: Request, refused: Refused) -> ApiResponse:
+    return _answer(refused)
+
+
+async def _malformed(_request: Request, error: MalformedBody | MalformedQuery) -> ApiResponse:
+    return _answer(refusals.bad_request(str(error)))
+
+
+async def _client_gone(_request: Request, _error: ClientDisconnect) -> ApiResponse:
+    """Nobody is there to take it."""
+    return _answer(refusals.bad_request("the request ended before its body was whole"))
+
+
+async def _overloaded(_request: Request, _error: Overloaded) -> ApiResponse:
+    return _answer(refusals.unavailable("too much is waiting to be stored", 1))
+
+
+async def _unavailable(request: Request, error: Exception) -> ApiResponse:
+    _log.warning("%s %s: %s", request.method, request.scope["path"], type(error).__name__)
+    return _answer(refusals.unavailable("the database cannot be reached at the moment"))
+
+
+async def _fault(request: Request, error: Exception) -> ApiResponse:
+    _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    return _answer(Refused(500, ["a fault of the server; it has been logged"]))
+
+
+async def _unknown_url(_request: Request, _error: Exception) -> ApiResponse:
+    return _answer(Refused(404, ["there is nothing at this URL"]))
+
+
+async def _wrong_verb(request: Request, _error: Exception) -> ApiResponse:
+    """Starlette's own Allow names the verbs of one route, but a URL may have several."""
+    allowed = ", ".join(sorted(verb for verb in HTTPMethod if _takes(request, verb)))
+    details = [f"this URL does not take {request.method}, only {allowed}"]
+    return _answer(Refused(405, details, headers={"Allow": allowed}))
+
+
+def _takes(request: Request, verb: str) -> bool:
+    scope = {**request.scope, "method": verb}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+
+_HANDLERS: dict[int | type[Exception], Any] = {
+    Exception: _fault,
+    404: _unknown_url,
+    405: _wrong_verb,
+    Refused: _refused,
+    MalformedBody: _malformed,
+    MalformedQuery: _malformed,
+    ClientDisconnect: _client_gone,
+    Overloaded: _overloaded,
+    **dict.fromkeys(database.UNAVAILABLE, _unavailable),
+}

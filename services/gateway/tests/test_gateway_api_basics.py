@@ -13,6 +13,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from mts_gateway.endpoint import LARGE_BODIES, LARGE_BODY
 from mts_gateway.testing import Credentials, RunningGateway, Store
 
 StartGateway = Callable[..., RunningGateway]
@@ -96,7 +97,17 @@ def test_two_authorization_headers_are_401(gateway: RunningGateway, owner: Crede
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/MTS", "/MTS/", "/MTS/test-requests", "/mts/test-request", "/MTS/test-status/", "/MTS/admin/tokens/1/2"],
+    [
+        "/",
+        "/MTS",
+        "/MTS/",
+        "/MTS/test-requests",
+        "/mts/test-request",
+        "/MTS/test-status/",
+        "/MTS/admin/tokens/1/2",
+        "/docs",
+        "/redoc",
+    ],
 )
 def test_an_unknown_url_is_404(gateway: RunningGateway, path: str) -> None:
     with gateway.http() as nobody:
@@ -202,6 +213,12 @@ def test_a_body_over_the_limit_is_400_without_being_read(api: httpx.Client, gate
     assert answer.status_code == 400
     assert answer.json() == {"details": [f"the request body is over the limit of {8 * 1024**2} bytes"]}
     assert api.post("/MTS/test-request", json=LEAST).status_code == 200
+
+
+def test_large_bodies_are_taken_one_after_another_without_end(api: httpx.Client) -> None:
+    large = json.dumps(LEAST).encode().ljust(LARGE_BODY + 1)
+    for _ in range(LARGE_BODIES + 1):
+        assert api.post("/MTS/test-request", content=large).status_code == 200
 
 
 def test_a_chunked_body_over_the_limit_is_400(api: httpx.Client) -> None:

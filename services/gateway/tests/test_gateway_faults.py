@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from mts_common.topology import SCHEDULER_REQUESTS
-from mts_gateway import protocol, web
+from mts_gateway import endpoint, protocol
 from mts_gateway.reading import Reader
 from mts_gateway.testing import Credentials, Listener, RunningGateway, Store
 
@@ -108,6 +108,20 @@ def test_a_fault_of_ours_is_500_without_its_inside(
     assert answer.status_code == 500
     assert answer.json() == {"details": ["a fault of the server; it has been logged"]}
     assert "GET /MTS/test-search failed" in caplog.text
+
+
+def test_a_connection_outlives_a_fault_of_ours(
+    gateway: RunningGateway, owner: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def search(*_: Any) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(Reader, "search", search)
+    faulty = head("GET", "/MTS/test-search?fromTime=2026-11-01T00:00:00Z", owner.token)
+    with raw(gateway) as client:
+        client.sendall(faulty + head("GET", "/MTS/limits", owner.token, "Connection: close"))
+        answers = read_all(client)
+    assert answers.count(b"HTTP/1.1 500 ") == answers.count(b"HTTP/1.1 200 ") == 1
 
 
 def test_more_requests_than_may_run_are_put_off(start_gateway: StartGateway, owner: Credentials) -> None:
@@ -222,7 +236,7 @@ def test_dripping_bytes_does_not_keep_a_connection(
 def test_a_body_that_does_not_arrive_in_time_is_400(
     start_gateway: StartGateway, owner: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.3)
     monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.3)
     with raw(start_gateway()) as client:
         client.sendall(head("POST", "/MTS/test-request", owner.token, "Content-Length: 100") + b"{")

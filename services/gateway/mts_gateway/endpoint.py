@@ -1,0 +1,126 @@
+"""What stands between the router and every endpoint: room for one more request, its caller, and bounds on its body.
+
+Bodies are bounded here because Starlette's own limit knows no time and answers 413 in plain text, even in place of a
+refusal that has another reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol, TypeVar
+
+from fastapi import Request, Response, Security
+from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
+from starlette.types import Receive, Scope
+
+from mts_gateway import refusals
+from mts_gateway.admission import Caller, bearer_token
+from mts_gateway.refusals import Refused
+from mts_gateway.strict_json import parse
+
+BODY_SECONDS = 30.0
+LARGE_BODY = 64 * 1024
+LARGE_BODIES = 8  # held in memory at one time
+QUERY = "mts.query"  # of the ASGI scope
+
+Result = TypeVar("Result")
+
+
+class AdmitsCalls(Protocol):
+    """What finds the caller of a request."""
+
+    async def admit(self, token: str | None, scope: str) -> Caller:
+        """The caller. Raises `Refused`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is handled at one time, and the bytes of one body; `app.state.bounds`."""
+
+    room: asyncio.Semaphore
+    body_limit: int
+    large_bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES))
+
+
+class ApiRequest(Request):
+    """A request whose body is bounded; what it holds of the bounds is in `held`."""
+
+    def __init__(self, scope: Scope, receive: Receive, held: AsyncExitStack) -> None:
+        super().__init__(scope, receive)
+        self._bounds: Bounds = scope["app"].state.bounds
+        self._held = held
+
+    @property
+    def query(self) -> bytes:
+        """The query string as it came."""
+        query: bytes = self.scope[QUERY]
+        return query
+
+    async def body(self) -> bytes:
+        """The whole body, within size and time; few large ones are in memory at once. Raises `Refused`."""
+        announced = self.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self._bounds.body_limit:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._read()
+        except TimeoutError:
+            raise refusals.bad_request(f"the request body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+
+    async def json(self) -> object:
+        """The JSON value of the body. Raises `Refused` or `MalformedBody`."""
+        return await apart(parse, await self.body())
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        async for piece in self.stream():
+            before = len(body)
+            body += piece
+            if len(body) > self._bounds.body_limit:
+                raise self._too_large()
+            if before <= LARGE_BODY < len(body):
+                await self._held.enter_async_context(self._bounds.large_bodies)
+        return bytes(body)
+
+    def _too_large(self) -> Refused:
+        return refusals.bad_request(f"the request body is over the limit of {self._bounds.body_limit} bytes")
+
+
+class ApiRoute(APIRoute):
+    """An endpoint that is entered with an `ApiRequest`, and only while there is room."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler within the bounds. It raises `Refused`."""
+        handle = super().get_route_handler()
+
+        async def handle_within_bounds(request: Request) -> Response:
+            room: asyncio.Semaphore = request.app.state.bounds.room
+            if room.locked():
+                raise refusals.unavailable("too many requests are being handled", 1)
+            async with room, AsyncExitStack() as held:
+                return await handle(ApiRequest(request.scope, request.receive, held))
+
+        return handle_within_bounds
+
+
+async def admitted(request: Request, needed: SecurityScopes) -> Caller:
+    """The caller, whose call is counted. Raises `Refused`."""
+    admission: AdmitsCalls = request.app.state.admission
+    (scope,) = needed.scopes
+    return await admission.admit(bearer_token(request.headers.getlist("authorization")), scope)
+
+
+MTS = Security(admitted, scopes=["mts"])
+ADMIN = Security(admitted, scopes=["admin"])
+MtsCaller = Annotated[Caller, MTS]
+
+
+async def apart(work: Callable[[bytes], Result], body: bytes) -> Result:
+    """`work(body)`, in a thread if the body is so large that it would hold up the event loop."""
+    if len(body) > LARGE_BODY:
+        return await asyncio.to_thread(work, body)
+    return work(body)
