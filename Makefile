@@ -7,7 +7,7 @@ STACK := $(BIN)/python -m mts_stack
 PACKAGES := libs/common libs/client services/gateway services/scheduler services/dialler services/results \
 	services/metersim deploy/local tests benchmarks conftest.py
 
-.PHONY: help setup demo up down test check bench lock
+.PHONY: help setup demo up down test check bench lock compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
@@ -16,7 +16,8 @@ help:
 	@echo "make test   set up, check and run every test"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
-	@echo "make lock   resolve requirements/all.in anew into requirements/all.lock"
+	@echo "make compose-env  new secrets in .env, for docker compose up"
+	@echo "make lock   resolve requirements/*.in anew into requirements/*.lock"
 
 setup:
 	@$(PYTHON) deploy/local/setup.py
@@ -48,3 +49,8 @@ lock: setup
 	$(BIN)/pip install --quiet pip-tools
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --output-file requirements/all.lock \
 		requirements/all.in
+	@for part in build runtime; do CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade \
+		--constraint requirements/all.lock --output-file requirements/$$part.lock requirements/$$part.in || exit 1; done
+
+compose-env:
+	@$(PYTHON) deploy/compose/make_env.py
