@@ -11,7 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """What a service without a database needs. Secrets hide themselves in a repr."""
 
-    model_config = SettingsConfigDict(env_prefix="MTS_", frozen=True, extra="ignore")
+    # A setting that is refused is named, but not shown: what was given may be another's secret.
+    model_config = SettingsConfigDict(env_prefix="MTS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     amqp_url: SecretStr = Field(description="RabbitMQ, as amqp://user:password@host:port/vhost")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged")
