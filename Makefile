@@ -7,7 +7,7 @@ STACK := $(BIN)/python -m mts_stack
 PACKAGES := libs/common libs/client services/gateway services/scheduler services/dialler services/results \
 	services/metersim deploy/local tests benchmarks conftest.py
 
-.PHONY: help setup demo up down test check bench lock compose-env
+.PHONY: help setup demo up down test check bench lock configuration compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
@@ -16,6 +16,7 @@ help:
 	@echo "make test   set up, check and run every test"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
+	@echo "make configuration  write docs/configuration.md anew"
 	@echo "make compose-env  new secrets in .env, for docker compose up"
 	@echo "make lock   resolve requirements/*.in anew into requirements/*.lock"
 
@@ -54,3 +55,6 @@ lock: setup
 
 compose-env:
 	@$(PYTHON) deploy/compose/make_env.py
+
+configuration: setup
+	@$(STACK).configuration

@@ -28,7 +28,7 @@ class Limits(BaseModel):
 class GatewaySettings(DatabaseSettings):
     """All settings of the gateway; names and defaults of the limits: mts-api.md, "Limits"."""
 
-    meter_keys: MeterKeys
+    meter_keys: MeterKeys = Field(description="Fernet keys of meter passwords, comma separated; the first seals")
     http_host: str = Field(default="127.0.0.1", description="Where the API listens")
     http_port: int = Field(default=8443, ge=0, le=65535, description="Port of the API; 0 = any free port")
     tls_cert: Path | None = Field(default=None, description="PEM certificate chain; with it the API speaks TLS itself")
