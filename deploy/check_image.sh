@@ -49,4 +49,14 @@ if [[ $service != metersim ]]; then
     echo "== it is not healthy"
     if in_image healthcheck; then echo "healthy without running"; exit 1; fi
 fi
+if [[ $service == dialler ]]; then
+    echo "== it runs without a broker, is not ready, and ends in order on SIGTERM"
+    key=$(head -c 32 /dev/urandom | base64 | tr +/ -_)
+    buildah run --env MTS_AMQP_URL=amqp://127.0.0.1:9 --env "MTS_METER_KEYS=$key" --env MTS_DRAIN_SECONDS=1 \
+        --env MTS_HEALTH_PORT=18081 "$container" -- timeout --preserve-status 8 service run &
+    running=$!
+    until grep -q ':46A1 ' /proc/net/tcp || ! kill -0 $running 2>/dev/null; do sleep 0.2; done
+    if buildah run --env MTS_HEALTH_PORT=18081 "$container" -- healthcheck; then echo "ready without a broker"; exit 1; fi
+    wait $running
+fi
 echo "== ok"
