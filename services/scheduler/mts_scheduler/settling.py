@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, failpoints
 from mts_common.database import ACQUIRE_SECONDS, Connection, Pool
 from mts_common.messages import (
     FailureKind,
@@ -68,6 +68,7 @@ class Settling:
             cancelled=tuple(row["test_id"] for row in told if row["state"] == JobState.CANCELLED),
         )
         reply = await self.requester.ask(OUTCOME_SETTLES, question, SettleOutcomesReply, ASK_SECONDS)
+        failpoints.reach("scheduler.settling")
         async with database.transaction(self.pool) as connection:
             await self._conclude(connection, told, reply)
         return len(told) == BATCH
