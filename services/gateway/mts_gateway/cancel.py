@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, failpoints
 from mts_common.database import Pool
 from mts_common.messages import CancelReply, CancelTests
 from mts_common.requests import NoReply, Requester
@@ -60,6 +60,7 @@ class Canceller:
             for start in range(0, len(test_ids), TESTS_IN_QUESTION)
         ]
         replies = await asyncio.gather(*map(self._ask, questions))
+        failpoints.reach("gateway.cancelling")
         answered = [reply for reply in replies if reply is not None]
         removed = 0
         for why in ("cancelled", "deleted"):
