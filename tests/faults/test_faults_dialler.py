@@ -27,7 +27,7 @@ def test_a_test_survives_a_dialler_killed_at_any_step(
     before = len(system.calls_of(meter))
     system.failpoints.arm(step)
     order = workload.order(meter)
-    until(lambda: system.failpoints.reached(step), "the dialler is killed")
+    system.until_killed(step, "dialler")
     checker.verify(workload)
     (job,) = system.query("SELECT attempt, tries FROM scheduler.job WHERE test_id = $1", order.answer)
     assert (job["attempt"], len(system.calls_of(meter)) - before) == (attempts, dials)

@@ -11,7 +11,7 @@ from fault_harness.workload import Workload
 def test_a_grant_whose_answer_was_lost_is_given_again(system: System, workload: Workload, checker: Checker) -> None:
     system.failpoints.arm("scheduler.granted")
     order = workload.order(system.meter())
-    until(lambda: system.failpoints.reached("scheduler.granted"), "the scheduler is killed")
+    system.until_killed("scheduler.granted", "scheduler")
     (granted,) = system.query("SELECT call_id, attempt FROM scheduler.job WHERE test_id = $1", order.answer)
     checker.verify(workload)
     (last,) = system.query("SELECT call_id, attempt FROM scheduler.job WHERE test_id = $1", order.answer)
@@ -24,7 +24,7 @@ def test_an_outcome_survives_a_scheduler_killed_before_it_was_told_or_settled(
 ) -> None:
     system.failpoints.arm(step)
     workload.run(calls=9)
-    until(lambda: system.failpoints.reached(step), "the scheduler is killed")
+    system.until_killed(step, "scheduler")
     checker.verify(workload)
 
 

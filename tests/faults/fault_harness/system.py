@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import secrets
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -24,7 +26,7 @@ from fault_harness.proxy import Proxy
 from mts_metersim.fleet import Fault, FaultKind, Meter
 from mts_metersim.presets import fleet
 from mts_stack.fixtures import fresh_database, fresh_vhost
-from mts_stack.processes import Process, free_ports
+from mts_stack.processes import Process, free_ports, wait_until
 from mts_stack.servers import GivenServer, Servers
 from mts_stack.testing import StackUnderTest
 
@@ -47,8 +49,6 @@ SETTINGS = {
     "MTS_WANT_SECONDS": "1",
     "MTS_DRAIN_SECONDS": "3",
     "MTS_ALLOW_NETWORKS": "127.0.0.1/32",
-    # One minute, long after the tests are over: what waits for it is never to be dialled.
-    "MTS_RUN_WINDOWS": '[{"opens":"03:00","closes":"03:01","zone":"Pacific/Kiritimati"}]',
 }
 
 Result = TypeVar("Result")
@@ -62,7 +62,7 @@ def seed() -> int:
 
 def meters_for_faults() -> list[Meter]:
     """Quick healthy meters, four on one line, slow ones, and one of each fault that a test ends by."""
-    meters = fleet("bulk", 60)
+    meters = fleet("bulk", 80)
     quick, rest = meters[:QUICK], meters[QUICK:]
     together = [
         replace(meter, line="together", outstation_address=f"{place + 1:03d}")
@@ -70,7 +70,7 @@ def meters_for_faults() -> list[Meter]:
     ]
     rest = rest[TOGETHER:]
     slow = [replace(meter, faults=(Fault(FaultKind.LATENCY, 250),)) for meter in rest[:SLOW]]
-    locked = [meter for meter in rest[SLOW:] if meter.password]
+    locked = [meter for meter in rest[SLOW:] if meter.meter_type == "ELSTERA1700"]
     faults = [
         Fault(FaultKind.REFUSES_PASSWORD),
         Fault(FaultKind.REFUSES_PASSWORD),
@@ -121,7 +121,8 @@ class System:
         self.failpoints = Failpoints(directory / "failpoints")
         self._directory = directory
         self._meters = meters_for_faults() if meters is None else meters
-        self._settings = {**SETTINGS, "MTS_FAILPOINTS": str(self.failpoints.directory), **settings}
+        own = {"MTS_FAILPOINTS": str(self.failpoints.directory), "MTS_RUN_WINDOWS": _far_window()}
+        self._settings = {**SETTINGS, **own, **settings}
         self._everything = ExitStack()
         self._more: dict[str, Process] = {}
         self.trespass = Trespass()
@@ -187,6 +188,12 @@ class System:
         self._end_more()
         self.stack.services.start()
 
+    def until_killed(self, step: str, service: str, seconds: float = 30.0) -> None:
+        """Wait until a service has come to a step that is armed with `kill`, and is gone. Raises AssertionError."""
+        process = self.stack.services.process(service)
+        if not wait_until(lambda: self.failpoints.reached(step) and not process.running, seconds):
+            raise AssertionError(f"{service} did not come to {step} within {seconds:.0f} s")
+
     # --- what is known
 
     @property
@@ -238,6 +245,13 @@ def run_apart(work: Coroutine[Any, Any, Result]) -> Result:
 def shuffled(choice: random.Random, items: Sequence[Result]) -> list[Result]:
     """The items in an order that the generator chooses."""
     return choice.sample(items, len(items))
+
+
+def _far_window() -> str:
+    """A minute, twelve hours from now: what waits for it is not to be dialled by any test."""
+    opens = datetime.now(UTC) + timedelta(hours=12)
+    window = {"opens": f"{opens:%H:%M}", "closes": f"{opens + timedelta(minutes=1):%H:%M}", "zone": "UTC"}
+    return json.dumps([window])
 
 
 def _is_ready(url: str) -> bool:

@@ -20,6 +20,9 @@ CALL_SECONDS = 12.0
 RESOLVE_SECONDS = 60.0
 AGAIN_SECONDS = 0.2
 
+# Meters whose tests end soon: the others take all their tries to be found out.
+QUICK_FAULTS = ("latency", "refuses_password", "drops_line", "wrong_serial", "wrong_bcc")
+
 
 class Said(StrEnum):
     """What a client knows of a call that it has made."""
@@ -56,7 +59,7 @@ class Workload:
         self._made = 0
         fleet = system.stack.fleet.ready()
         self._healthy = [meter for meter in fleet if meter["fault"] is None]
-        self._special = [meter for meter in fleet if meter["fault"] is not None]
+        self._special = [meter for meter in fleet if meter["fault"] in QUICK_FAULTS]
         self._name = f"{seed:x}-{time.monotonic_ns():x}"
 
     @contextmanager
