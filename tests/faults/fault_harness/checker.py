@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from fault_harness.system import MAX_TRIES, System, run_apart
+from fault_harness.system import System, run_apart
 from fault_harness.workload import Said, Workload
 from mts_common import database, topology
 from mts_results.projections import PROJECTIONS
@@ -256,7 +256,7 @@ class Checker:
         for what, statement in _CONTRADICTIONS.items():
             if rows := self._system.query(statement):
                 self._broken("I3" if "dial" not in what else "I4", f"{what}: {_some(row[0] for row in rows)}")
-        if rows := self._system.query("SELECT test_id FROM scheduler.job WHERE tries > $1", MAX_TRIES):
+        if rows := self._system.query("SELECT test_id FROM scheduler.job WHERE tries > $1", self._system.max_tries):
             self._broken("I4", f"more tries than allowed: {_some(row[0] for row in rows)}")
         before = self._projected()
         run_apart(_rebuild(self._system.database.url("results")))

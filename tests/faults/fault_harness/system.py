@@ -33,7 +33,7 @@ from mts_stack.testing import StackUnderTest
 DATABASE_SECONDS = 30.0
 QUICK, TOGETHER, SLOW = 20, 4, 4
 LEASE_SECONDS = 3.0
-MAX_TRIES = 5
+MAX_TRIES = 3
 
 SETTINGS = {
     "MTS_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -45,7 +45,7 @@ SETTINGS = {
     "MTS_DIALLER_LINES": "8",
     "MTS_REPLY_SECONDS": "2",
     "MTS_CHARACTER_SECONDS": "1",
-    "MTS_TEST_SECONDS": "15",
+    "MTS_TEST_SECONDS": "30",
     "MTS_WANT_SECONDS": "1",
     "MTS_DRAIN_SECONDS": "3",
     "MTS_ALLOW_NETWORKS": "127.0.0.1/32",
@@ -126,6 +126,7 @@ class System:
         self._everything = ExitStack()
         self._more: dict[str, Process] = {}
         self.trespass = Trespass()
+        self.max_tries = int(self._settings["MTS_MAX_TRIES"])
         self.verified = False
         self.poison = 0
 
