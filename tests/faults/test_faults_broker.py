@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fault_harness.checker import Checker, until
 from fault_harness.proxy import Direction
-from fault_harness.system import LEASE_SECONDS, System
+from fault_harness.system import LEASE_SECONDS, System, down
 from fault_harness.workload import Workload
 
 from mts_common import topology
@@ -14,12 +14,11 @@ from mts_stack.rabbitmq import MEMORY
 def test_tests_are_accepted_while_the_broker_is_down_and_read_when_it_is_back(
     system: System, workload: Workload, checker: Checker
 ) -> None:
-    with workload.running(calls=60):
+    with workload.running():
         until(lambda: len(workload.orders) > 5, "some tests are ordered")
-        system.servers.broker.stop()
-        while_up = accepted(system)
-        until(lambda: accepted(system) > while_up + 5, "tests are accepted without a broker")
-        system.servers.broker.start()
+        with down(system.servers.broker):
+            before = accepted(system)
+            until(lambda: accepted(system) > before + 5, "tests are accepted without a broker")
     counts = checker.verify(workload)
     assert counts.tests > 0
     assert_nobody_restarted(system)
@@ -53,7 +52,7 @@ def test_an_outage_longer_than_the_lease_ends_calls_without_costing_a_try(
 
 
 def test_a_stuck_connection_is_given_up_and_made_anew(system: System, workload: Workload, checker: Checker) -> None:
-    with workload.running(calls=60):
+    with workload.running():
         until(lambda: len(workload.orders) > 5, "some tests are ordered")
         system.amqp.swallow()
         stuck = accepted(system)
@@ -74,7 +73,7 @@ def test_lost_confirms_double_messages_but_not_their_effects(
 def test_deleted_queues_cost_a_delay_or_a_second_call_but_no_test(
     system: System, workload: Workload, checker: Checker
 ) -> None:
-    with workload.running(calls=40, pause=0.2):
+    with workload.running():
         until(lambda: len(workload.orders) > 10, "some tests are ordered")
         system.stack.services.kill("results")
         until(lambda: messages_in(system, topology.RESULTS_REPORTS.name) > 2, "reports wait")
@@ -92,7 +91,7 @@ def test_a_consumer_that_the_broker_cancels_comes_back(system: System, workload:
 
 
 def test_a_memory_alarm_stops_no_accept_and_loses_nothing(system: System, workload: Workload, checker: Checker) -> None:
-    with workload.running(calls=60):
+    with workload.running():
         until(lambda: len(workload.orders) > 5, "some tests are ordered")
         system.servers.broker.limit_memory("1MB")
         try:

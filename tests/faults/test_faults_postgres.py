@@ -9,26 +9,25 @@ from contextlib import contextmanager
 
 import asyncpg
 from fault_harness.checker import Checker, until
-from fault_harness.system import System
+from fault_harness.system import System, down
 from fault_harness.workload import Workload
 
 
 def test_pools_recover_from_a_restart_without_one_of_their_own(
     system: System, workload: Workload, checker: Checker
 ) -> None:
-    with workload.running(calls=60):
+    with workload.running():
         until(lambda: len(workload.orders) > 5, "some tests are ordered")
-        before = len(workload.orders)
-        system.servers.database.stop()
-        until(lambda: len(workload.orders) > before + 3, "tests are ordered without a database")
-        system.servers.database.start()
+        with down(system.servers.database):
+            before = len(workload.orders)
+            until(lambda: len(workload.orders) > before + 3, "tests are ordered without a database")
     counts = checker.verify(workload)
     assert counts.unknown > 0
     assert workload.refusals == []
 
 
 def test_pools_recover_from_killed_back_ends(system: System, workload: Workload, checker: Checker) -> None:
-    with workload.running(calls=60, pause=0.2):
+    with workload.running():
         for orders in (5, 10, 15):
             until(lambda least=orders: len(workload.orders) > least, "more tests are ordered")  # type: ignore[misc]
             killed = system.value(
@@ -41,7 +40,7 @@ def test_pools_recover_from_killed_back_ends(system: System, workload: Workload,
 
 
 def test_a_stuck_database_connection_is_given_up(system: System, workload: Workload, checker: Checker) -> None:
-    with workload.running(calls=30):
+    with workload.running():
         until(lambda: len(workload.orders) > 5, "some tests are ordered")
         system.postgres.swallow(only=b"mts_scheduler")
         before = len(workload.orders)

@@ -152,6 +152,32 @@ async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
     assert dead.headers["mts-queue"] == OUTCOMES.name
 
 
+async def test_a_message_that_takes_its_consumer_down_each_time_is_put_aside_and_its_neighbours_are_handled(
+    broker: Broker, channel: AbstractChannel, amqp_url: str
+) -> None:
+    seen: set[int] = set()
+    dying = asyncio.Event()
+
+    async def handle(items: list[TestCancelled]) -> None:
+        if any(item.test_id == 5 for item in items):
+            dying.set()
+            await asyncio.Event().wait()
+        seen.update(item.test_id for item in items)
+
+    for number in range(10):
+        await broker.publisher.publish([cancelled(number)])
+    dead, deaths = asyncio.ensure_future(dead_letter(channel)), 0
+    while not dead.done():
+        async with Broker(amqp_url, "victim") as victim, running(victim.consume(OUTCOMES, handle)):
+            await eventually(lambda: dying.is_set() or dead.done())
+        deaths += dying.is_set()
+        dying.clear()
+    assert dead.result().body == encode([cancelled(5)])
+    assert "no consumer has survived it" in str(dead.result().headers["mts-reason"])
+    assert seen == set(range(10)) - {5}
+    assert deaths < consumer.HOPELESS_DELIVERIES
+
+
 async def test_what_is_not_a_message_is_put_aside_and_does_not_block(broker: Broker, channel: AbstractChannel) -> None:
     seen: list[Message] = []
 

@@ -9,8 +9,8 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from mts_metersim.fleet import Fault, FaultKind, Meter
 from mts_metersim.presets import fleet
 from mts_stack.fixtures import fresh_database, fresh_vhost
 from mts_stack.processes import Process, free_ports, wait_until
-from mts_stack.servers import GivenServer, Servers
+from mts_stack.servers import GivenServer, Server, Servers
 from mts_stack.testing import StackUnderTest
 
 DATABASE_SECONDS = 30.0
@@ -83,6 +83,16 @@ def meters_for_faults() -> list[Meter]:
     ]
     faulty = [replace(meter, faults=(fault,)) for meter, fault in zip(locked, faults, strict=False)]
     return [*quick, *together, *slow, *faulty]
+
+
+@contextmanager
+def down(server: Server) -> Iterator[None]:
+    """A server that has died and is started again afterwards, with its data."""
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
 
 
 class Trespass:

@@ -63,7 +63,7 @@ class Workload:
         self._name = f"{seed:x}-{time.monotonic_ns():x}"
 
     @contextmanager
-    def running(self, calls: int = 60, pause: float = 0.3) -> Iterator[None]:
+    def running(self, calls: int = 400, pause: float = 0.6) -> Iterator[None]:
         """While this lasts the clients make up to that many calls, each with a pause of up to `pause` seconds."""
         threads = self._start(calls, pause)
         try:
