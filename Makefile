@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STACK := $(BIN)/python -m mts_stack
 PACKAGES := libs/common libs/client services/gateway services/scheduler services/dialler services/results \
-	services/metersim deploy/local tests benchmarks conftest.py
+	services/metersim deploy/local $(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
 .PHONY: help setup demo up down test check bench lock
 
