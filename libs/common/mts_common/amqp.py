@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import aio_pika
 import aiormq.exceptions
@@ -34,6 +35,22 @@ class BodyTooLarge(ValueError):
     """A message body that would not fit in memory once unpacked."""
 
 
+@contextmanager
+def no_stray_cancel() -> Iterator[None]:
+    """A cancel that nobody has asked of this task becomes a ConnectionError.
+
+    aiormq ends what waits on a lost connection with the exception that ended its reader, be that a CancelledError: the
+    task would end as if it had been told to.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as cancel:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection was lost") from cancel
+
+
 class Link:
     """One AMQP connection of a process, shared by the channels of one purpose."""
 
@@ -45,13 +62,17 @@ class Link:
 
     async def channel(self, *, confirms: bool, prefetch: int = 0) -> AbstractChannel:
         """A new channel on the current connection, or on a new one. Raises one of `BROKER_AWAY`."""
-        async with asyncio.timeout(2 * CONNECT_SECONDS):
-            connection = await self._open()
-            channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-            await channel.initialize(timeout=CONNECT_SECONDS)
-            if prefetch:
-                await channel.set_qos(prefetch_count=prefetch, timeout=CONNECT_SECONDS)
-            return channel
+        with no_stray_cancel():
+            async with asyncio.timeout(2 * CONNECT_SECONDS):
+                return await self._new_channel(confirms=confirms, prefetch=prefetch)
+
+    async def _new_channel(self, *, confirms: bool, prefetch: int) -> AbstractChannel:
+        connection = await self._open()
+        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize(timeout=CONNECT_SECONDS)
+        if prefetch:
+            await channel.set_qos(prefetch_count=prefetch, timeout=CONNECT_SECONDS)
+        return channel
 
     async def _open(self) -> AbstractConnection:
         async with self._opening:
@@ -70,8 +91,9 @@ class Link:
         if connection is None:
             return
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await connection.close()
+            with no_stray_cancel():
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await connection.close()
         except BROKER_AWAY:
             pass
 

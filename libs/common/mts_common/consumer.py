@@ -18,7 +18,7 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from mts_common import database
-from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, unpack
+from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import Publisher, PublishFailed
 from mts_common.topology import EventQueue
@@ -91,7 +91,8 @@ class Consumer:
         backoff = Backoff()
         while True:
             try:
-                await self._consume(backoff)
+                with no_stray_cancel():
+                    await self._consume(backoff)
             except (ConsumerIdle, PaceChanged):
                 continue
             except (ConsumerLost, PublishFailed, *BROKER_AWAY) as error:

@@ -10,7 +10,7 @@ import aiormq.exceptions
 from aio_pika.abc import AbstractChannel, HeadersType
 
 from mts_common import topology
-from mts_common.amqp import BROKER_AWAY, Link, declare_events, pack
+from mts_common.amqp import BROKER_AWAY, Link, declare_events, no_stray_cancel, pack
 from mts_common.messages import Message, encode
 
 PUBLISH_SECONDS = 10.0
@@ -53,7 +53,8 @@ class Publisher:
     async def check(self) -> None:
         """Raises `PublishFailed` if nothing can be published now."""
         try:
-            await self._open_channel()
+            with no_stray_cancel():
+                await self._open_channel()
         except BROKER_AWAY as error:
             raise BrokerUnreachable("the broker is out of reach") from error
 
@@ -70,10 +71,11 @@ class Publisher:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )
         try:
-            async with asyncio.timeout(seconds):
-                channel = await self._open_channel()
-                target = await channel.get_exchange(exchange, ensure=False)
-                await target.publish(message, routing_key, mandatory=True)
+            with no_stray_cancel():
+                async with asyncio.timeout(seconds):
+                    channel = await self._open_channel()
+                    target = await channel.get_exchange(exchange, ensure=False)
+                    await target.publish(message, routing_key, mandatory=True)
         except (aiormq.exceptions.PublishError, aiormq.exceptions.DeliveryError) as error:
             self._channel, self._refused = None, True
             raise PublishRefused(f"{kind}: the broker refused it ({type(error).__name__})") from error

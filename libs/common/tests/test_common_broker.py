@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from mts_common import consumer, topology
+from mts_common.amqp import Link
 from mts_common.broker import Broker
 from mts_common.consumer import Rejected, TooManyDead
 from mts_common.messages import (
@@ -206,6 +207,42 @@ async def test_a_database_that_is_away_costs_no_message(broker: Broker) -> None:
     async with running(broker.consume(OUTCOMES, handle)):
         await eventually(lambda: len(tries) == 3)
     assert tries == [1, 1, 1]
+
+
+async def test_a_consumer_and_a_server_outlive_a_cancel_that_aiormq_hands_on(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Message] = []
+    real, failed = Link._open, []
+
+    async def lose_once(link: Link) -> AbstractConnection:
+        if link not in failed:
+            failed.append(link)
+            raise asyncio.CancelledError
+        return await real(link)
+
+    async def handle(items: list[Message]) -> None:
+        seen.extend(items)
+
+    async def answer(questions: list[SettleRequests]) -> list[SettleRequestsReply]:
+        return [SettleRequestsReply(known=()) for _ in questions]
+
+    monkeypatch.setattr(Link, "_open", lose_once)
+    with pytest.raises(BrokerUnreachable):
+        await broker.publisher.publish([cancelled(1)])
+    async with running(broker.consume(OUTCOMES, handle)):
+        await broker.publisher.publish([cancelled(2)])
+        await eventually(lambda: bool(seen))
+    with pytest.raises(NoReply):
+        await broker.requester.ask(SETTLES, SettleRequests(test_ids=(1,)), SettleRequestsReply, 10)
+    failed.clear()
+    async with running(broker.serve(SETTLES, answer)):
+        await eventually(lambda: bool(failed))
+        reply = None
+        async with asyncio.timeout(20):
+            while reply is None:
+                with suppress(NoReply):
+                    reply = await broker.requester.ask(SETTLES, SettleRequests(test_ids=(1,)), SettleRequestsReply, 1)
 
 
 async def test_a_handler_that_fails_on_everything_stops_the_consumer(broker: Broker) -> None:
