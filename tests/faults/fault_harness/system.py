@@ -125,14 +125,18 @@ class System:
     """
 
     def __init__(
-        self, servers: Servers, directory: Path, meters: Sequence[Meter] | None = None, **settings: str
+        self,
+        servers: Servers,
+        directory: Path,
+        meters: Sequence[Meter] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.servers = servers
         self.failpoints = Failpoints(directory / "failpoints")
         self._directory = directory
         self._meters = meters_for_faults() if meters is None else meters
         own = {"MTS_FAILPOINTS": str(self.failpoints.directory), "MTS_RUN_WINDOWS": _far_window()}
-        self._settings = {**SETTINGS, **own, **settings}
+        self._settings = {**SETTINGS, **own, **(settings or {})}
         self._everything = ExitStack()
         self._more: dict[str, Process] = {}
         self.trespass = Trespass()
