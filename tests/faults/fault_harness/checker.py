@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import httpx
 
 from fault_harness.system import System, run_apart
 from fault_harness.workload import Said, Workload
@@ -185,7 +186,7 @@ class Checker:
                     "I1", f"{order.key} ({len(order.tests)} tests, id {order.answer}) made {len(found)}: {ids}"
                 )
             tests |= {
-                row["test_id"]: {**test, "cancelled": order.cancelled}
+                row["test_id"]: {**test, "cancelled": order.cancelled, "token": order.token or self._system.stack.token}
                 for row, test in zip(found, order.tests, strict=False)
             }
         return tests
@@ -203,7 +204,12 @@ class Checker:
             ThreadPoolExecutor(READERS, "reader") as threads,
             self._system.stack.api_client(self._system.stack.token) as http,
         ):
-            answers = threads.map(lambda test_id: http.get("/test-status", params={"testId": test_id}), tests)
+
+            def read(test_id: int) -> httpx.Response:
+                owner = {"Authorization": f"Bearer {tests[test_id]['token']}"}
+                return http.get("/test-status", params={"testId": test_id}, headers=owner)
+
+            answers = threads.map(read, tests)
             for (test_id, test), answer in zip(tests.items(), answers, strict=True):
                 if answer.status_code != 200:
                     if not (test["cancelled"] and "was cancelled" in answer.text):

@@ -40,6 +40,7 @@ class Order:
     tests: list[dict[str, Any]]
     as_batch: bool
     answer: int | None = None
+    token: str | None = None  # None = that of the stack's own client
     cancelled: bool = False  # a cancel was tried
     answers: set[int] = field(default_factory=set)
 
@@ -89,10 +90,20 @@ class Workload:
             thread.start()
         return threads
 
-    def order(self, meter: Mapping[str, Any], **fields: Any) -> Order:
-        """One test, ordered and answered; it may be `unknown`."""
-        order = Order(self._key(), [self._body(meter, **fields)], as_batch=False)
-        with self.system.stack.api_client(self.system.stack.token) as http:
+    def order(self, meter: Mapping[str, Any], token: str | None = None, **fields: Any) -> Order:
+        """One test, ordered once, by another client than the stack's own if its token is given."""
+        return self._place_once(Order(self._key(), [self.body(meter, **fields)], as_batch=False, token=token))
+
+    def batch(self, tests: list[dict[str, Any]]) -> Order:
+        """A batch, ordered once."""
+        return self._place_once(Order(self._key(), tests, as_batch=True))
+
+    def repeat(self, order: Order) -> None:
+        """The order once more, under its key."""
+        self._place_once(order)
+
+    def _place_once(self, order: Order) -> Order:
+        with self.system.stack.api_client(order.token or self.system.stack.token) as http:
             self._place(http, order)
         return order
 
@@ -104,8 +115,8 @@ class Workload:
     def resolve(self) -> None:
         """Repeat what is unknown until it is answered, and cancel what would wait for a run window."""
         deadline = time.monotonic() + RESOLVE_SECONDS
-        with self.system.stack.api_client(self.system.stack.token) as http:
-            for order in self.orders:
+        for order in self.orders:
+            with self.system.stack.api_client(order.token or self.system.stack.token) as http:
                 while order.answer is None and self._place(http, order) is Said.UNKNOWN:
                     _wait(deadline, f"the order {order.key} is not answered")
                 waits = any(not test["immediate"] for test in order.tests)
@@ -133,11 +144,11 @@ class Workload:
             self._cancel(http, choice.choice(mine))
         elif action == "batch":
             count = choice.randint(2, 4)
-            tests = [self._body(self._some(choice), immediate=choice.random() < 0.7) for _ in range(count)]
+            tests = [self.body(self._some(choice), immediate=choice.random() < 0.7) for _ in range(count)]
             self._place(http, Order(self._key(), tests, as_batch=True))
         else:
             fields = {"remoteAddress": self.system.trespass.address} if choice.random() < 0.03 else {}
-            body = self._body(self._some(choice), immediate=choice.random() < 0.9, **fields)
+            body = self.body(self._some(choice), immediate=choice.random() < 0.9, **fields)
             self._place(http, Order(self._key(), [body], as_batch=False))
 
     def _some(self, choice: random.Random) -> dict[str, Any]:
@@ -148,7 +159,8 @@ class Workload:
             self._made += 1
             return f"{self._name}-{self._made}"
 
-    def _body(self, meter: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    def body(self, meter: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+        """What asks for a test of a meter at once; `fields` go over what the fleet says."""
         names = ("meterType", "remoteAddress", "outstationAddress", "serialNumber", "password")
         return {"immediate": True, **{name: meter[name] for name in names if meter[name]}, **fields}
 
