@@ -2,12 +2,13 @@
 # `make demo` and `make test` need nothing else: `setup` installs what is missing.
 
 PYTHON ?= python3
+MINUTES ?= 5
 BIN := .venv/bin
 STACK := $(BIN)/python -m mts_stack
 PACKAGES := libs/common libs/client services/gateway services/scheduler services/dialler services/results \
-	services/metersim deploy/local tests benchmarks conftest.py
+	services/metersim deploy/local $(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup demo up down test check bench lock
+.PHONY: help setup demo up down test check bench soak lock
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
@@ -16,6 +17,7 @@ help:
 	@echo "make test   set up, check and run every test"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
+	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
 	@echo "make lock   resolve requirements/all.in anew into requirements/all.lock"
 
 setup:
@@ -43,6 +45,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	PYTHONPATH=tests/faults $(BIN)/python -m fault_harness.soak $(MINUTES)
 
 lock: setup
 	$(BIN)/pip install --quiet pip-tools
