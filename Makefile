@@ -33,7 +33,7 @@ down:
 	@$(STACK) down
 
 test: check
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 
 check: setup
 	$(BIN)/ruff check .
