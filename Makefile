@@ -2,12 +2,14 @@
 # `make demo` and `make test` need nothing else: `setup` installs what is missing.
 
 PYTHON ?= python3
+MINUTES ?= 5
 BIN := .venv/bin
 STACK := $(BIN)/python -m mts_stack
 PACKAGES := libs/common libs/client services/gateway services/scheduler services/dialler services/results \
-	services/metersim deploy/local deploy/compose deploy/check_manifests.py tests benchmarks conftest.py
+	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
+	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup demo up down test check bench lock configuration compose-env
+.PHONY: help setup demo up down test check bench soak lock configuration compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
@@ -16,6 +18,7 @@ help:
 	@echo "make test   set up, check and run every test"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
+	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
 	@echo "make configuration  write docs/configuration.md anew"
 	@echo "make compose-env  new secrets in .env, for docker compose up"
 	@echo "make lock   resolve requirements/*.in anew into requirements/*.lock"
@@ -33,7 +36,7 @@ down:
 	@$(STACK) down
 
 test: check
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 
 check: setup
 	$(BIN)/ruff check .
@@ -45,6 +48,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	PYTHONPATH=tests/faults $(BIN)/python -m fault_harness.soak $(MINUTES)
 
 lock: setup
 	$(BIN)/pip install --quiet pip-tools

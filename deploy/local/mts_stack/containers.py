@@ -80,6 +80,13 @@ class RabbitContainer(_Container):
         self._amqp = amqp
         super().__init__(RABBITMQ_IMAGE, {5672: amqp, 15672: management}, environment)
 
+    def limit_memory(self, limit: str) -> None:
+        """How much memory it may have, as `1GB`, before it takes nothing from publishers. Raises `StackFault`."""
+        command = ["rabbitmqctl", "set_vm_memory_high_watermark", "absolute", limit]
+        code, output = self._container.get_wrapped_container().exec_run(command)
+        if code:
+            raise StackFault(f"rabbitmqctl failed:\n{output.decode(errors='replace')}")
+
     def answers(self) -> bool:
         return listens(self._amqp) and management_answers(self.admin_url)
 

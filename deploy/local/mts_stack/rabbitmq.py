@@ -5,15 +5,17 @@ from __future__ import annotations
 import secrets
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
-from mts_stack.processes import SYSTEM_PATH, Process, find_program, free_ports, listens, write_secret
+from mts_stack.processes import SYSTEM_PATH, Process, StackFault, find_program, free_ports, listens, write_secret
 
 ADMIN = "mts_admin"
+MEMORY = "1GB"
 START_SECONDS = 90.0
 CALL_SECONDS = 10.0
 
@@ -27,7 +29,7 @@ management.tcp.port = {management}
 default_user = {user}
 default_pass = {password}
 disk_free_limit.absolute = 50MB
-vm_memory_high_watermark.absolute = 1GB
+vm_memory_high_watermark.absolute = {memory}
 collect_statistics_interval = 500
 log.console = false
 """
@@ -99,7 +101,9 @@ class RabbitServer:
     def start(self) -> None:
         """Start it and wait until it serves AMQP and the management API. Raises `StackFault`."""
         self._base.mkdir(parents=True, exist_ok=True)
-        config = _CONFIG.format(amqp=self._amqp, management=self._management, user=ADMIN, password=self._password)
+        config = _CONFIG.format(
+            amqp=self._amqp, management=self._management, memory=MEMORY, user=ADMIN, password=self._password
+        )
         write_secret(self._base / "rabbitmq.conf", config)
         (self._base / "advanced.config").write_text(_ADVANCED_CONFIG, "utf-8")
         (self._base / "plugins").write_text("[rabbitmq_management].\n", "utf-8")
@@ -116,6 +120,15 @@ class RabbitServer:
         """End it at once, as a crash would."""
         self._server.kill()
         self._mapper.kill()
+
+    def limit_memory(self, limit: str) -> None:
+        """How much memory it may have, as `1GB`, before it takes nothing from publishers. Raises `StackFault`."""
+        command = [find_program("rabbitmqctl", _FOLDER), "set_vm_memory_high_watermark", "absolute", limit]
+        set_limit = subprocess.run(
+            command, env=self._server.environment, capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+        if set_limit.returncode:
+            raise StackFault(f"rabbitmqctl failed:\n{set_limit.stdout}{set_limit.stderr}")
 
     def remove(self) -> None:
         """End it for good, with its data. It is killed, because an orderly end takes it 6 s to keep the data safe."""

@@ -42,6 +42,9 @@ class Broker(Server, Protocol):
     def amqp_url(self) -> str:
         """The default vhost, as administrator."""
 
+    def limit_memory(self, limit: str) -> None:
+        """How much memory it may have, as `1GB`, before it takes nothing from publishers. Raises `StackFault`."""
+
 
 @dataclass(frozen=True)
 class GivenServer:
@@ -62,6 +65,10 @@ class GivenServer:
     def kill(self) -> None:
         """Raises `StackFault`: it is not ours to end."""
         raise StackFault("a server named by MTS_TEST_… in the environment is not ours to kill")
+
+    def limit_memory(self, limit: str) -> None:
+        """Raises `StackFault`: it is not ours to limit."""
+        raise StackFault(f"a server named by MTS_TEST_… in the environment is not ours to limit to {limit}")
 
     def remove(self) -> None:
         """It is not ours to end."""

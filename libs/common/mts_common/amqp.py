@@ -31,27 +31,24 @@ MAX_BODY_BYTES = 256 * 1024**2
 BROKER_AWAY = (*CONNECTION_EXCEPTIONS, TimeoutError, aiormq.exceptions.ChannelInvalidStateError)
 
 
-class ConnectionTornDown(ConnectionError):
-    """The client library cancelled what we waited for, because its connection was lost."""
+class BodyTooLarge(ValueError):
+    """A message body that would not fit in memory once unpacked."""
 
 
 @contextmanager
-def own_cancellation_only() -> Iterator[None]:
-    """Inside, a CancelledError that nobody asked of this task is raised as `ConnectionTornDown`.
+def no_stray_cancel() -> Iterator[None]:
+    """A cancel that nobody has asked of this task becomes a ConnectionError.
 
-    aiormq ends its waits by cancelling them when it finds a connection stuck; that must not pass for our own end.
+    aiormq ends what waits on a lost connection with the exception that ended its reader, be that a CancelledError: the
+    task would end as if it had been told to.
     """
     try:
         yield
-    except asyncio.CancelledError as error:
+    except asyncio.CancelledError as cancel:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise ConnectionTornDown("the connection was torn down") from error
-
-
-class BodyTooLarge(ValueError):
-    """A message body that would not fit in memory once unpacked."""
+        raise ConnectionError("the connection was lost") from cancel
 
 
 class Link:
@@ -65,11 +62,11 @@ class Link:
 
     async def channel(self, *, confirms: bool, prefetch: int = 0) -> AbstractChannel:
         """A new channel on the current connection, or on a new one. Raises one of `BROKER_AWAY`."""
-        async with asyncio.timeout(2 * CONNECT_SECONDS):
-            with own_cancellation_only():
-                return await self._open_channel(confirms, prefetch)
+        with no_stray_cancel():
+            async with asyncio.timeout(2 * CONNECT_SECONDS):
+                return await self._new_channel(confirms=confirms, prefetch=prefetch)
 
-    async def _open_channel(self, confirms: bool, prefetch: int) -> AbstractChannel:
+    async def _new_channel(self, *, confirms: bool, prefetch: int) -> AbstractChannel:
         connection = await self._open()
         channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         await channel.initialize(timeout=CONNECT_SECONDS)
@@ -94,8 +91,9 @@ class Link:
         if connection is None:
             return
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await connection.close()
+            with no_stray_cancel():
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await connection.close()
         except BROKER_AWAY:
             pass
 

@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from mts_common.amqp import BROKER_AWAY, DECLARE_SECONDS, Link, messages_ready
+from mts_common.amqp import BROKER_AWAY, DECLARE_SECONDS, Link, messages_ready, no_stray_cancel
 from mts_common.consumer import Batching, Consumer, Handler
 from mts_common.publisher import BrokerUnreachable, Publisher
 from mts_common.requests import Requester, Server, serve
@@ -45,8 +45,9 @@ class Broker:
         """How many messages wait in `queue` for a consumer. Raises `BrokerUnreachable`, also if there is no queue."""
         try:
             channel = await self._publishing.channel(confirms=False)
-            async with asyncio.timeout(DECLARE_SECONDS), channel:
-                return await messages_ready(channel, queue)
+            with no_stray_cancel():
+                async with asyncio.timeout(DECLARE_SECONDS), channel:
+                    return await messages_ready(channel, queue)
         except BROKER_AWAY as error:
             raise BrokerUnreachable("the broker is out of reach") from error
 

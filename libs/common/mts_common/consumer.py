@@ -2,6 +2,9 @@
 
 A failing batch is halved down to the culprit, which alone is put aside with its reason. Too many in a row stop the
 consumer: then the code is wrong, not the messages. What says that a server of ours is away is tried again instead.
+
+A message that takes its consumer's whole process down cannot be told from its neighbours, which come back with it. What
+has come back often is therefore taken one message at a time, and what has come back too often is put aside unhandled.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from mts_common import database
-from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, own_cancellation_only, unpack
+from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import Publisher, PublishFailed
 from mts_common.topology import EventQueue
@@ -29,6 +32,8 @@ Arrived = asyncio.Queue[AbstractIncomingMessage | None]
 MAX_DEAD_IN_A_ROW = 20
 STALL_SECONDS = 600.0
 IDLE_SECONDS = 10.0
+SUSPECT_DELIVERIES = 3
+HOPELESS_DELIVERIES = 15  # less than the queue's own limit, which gives no reason
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +58,10 @@ class ConsumerIdle(Exception):
     """
 
 
+class PaceChanged(Exception):
+    """From now on the consumer takes one message at a time, or many again; it subscribes anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batching:
     """How much a consumer takes at once: at most `items`, waited for at most `seconds` after the first."""
@@ -75,22 +84,24 @@ class Consumer:
         self._batching = batching or Batching()
         self._kinds = {kind.kind: kind for kind in queue.kinds}
         self._dead_in_a_row = 0
+        self._one_by_one = False
 
     async def run(self) -> None:
         """Consume until cancelled, setting up again whatever is lost. Raises `TooManyDead`."""
         backoff = Backoff()
         while True:
             try:
-                with own_cancellation_only():
+                with no_stray_cancel():
                     await self._consume(backoff)
-            except ConsumerIdle:
+            except (ConsumerIdle, PaceChanged):
                 continue
             except (ConsumerLost, PublishFailed, *BROKER_AWAY) as error:
                 _log.warning("%s: %s, consuming again", self._queue.name, type(error).__name__)
                 await backoff.wait()
 
     async def _consume(self, backoff: Backoff) -> None:
-        channel = await self._link.channel(confirms=True, prefetch=self._batching.prefetch)
+        prefetch = 1 if self._one_by_one else self._batching.prefetch
+        channel = await self._link.channel(confirms=True, prefetch=prefetch)
         arrived: Arrived = asyncio.Queue()
 
         def lost(*_: object) -> None:
@@ -104,13 +115,27 @@ class Consumer:
             await queue.consume(arrived.put, timeout=10)
             backoff.reset()
             while True:
-                batch = await self._next_batch(arrived)
+                batch = await self._next_batch(arrived, prefetch)
+                self._slow_down(batch)
                 await self._settle(batch)
                 await _acknowledge(channel, batch)
+                self._speed_up(batch)
         finally:
             await _close(channel)
 
-    async def _next_batch(self, arrived: Arrived) -> list[AbstractIncomingMessage]:
+    def _slow_down(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        if not self._one_by_one and max(map(_deliveries, batch)) >= SUSPECT_DELIVERIES:
+            _log.warning("%s: messages have come back often, taking them one by one", self._queue.name)
+            self._one_by_one = True
+            raise PaceChanged
+
+    def _speed_up(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        """What has come back is delivered before what is new: a new message means that there is no more of it."""
+        if self._one_by_one and not _deliveries(batch[-1]):
+            self._one_by_one = False
+            raise PaceChanged
+
+    async def _next_batch(self, arrived: Arrived, prefetch: int) -> list[AbstractIncomingMessage]:
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 batch = [_live(await arrived.get())]
@@ -118,7 +143,7 @@ class Consumer:
             raise ConsumerIdle from None
         try:
             async with asyncio.timeout(self._batching.seconds):
-                while len(batch) < self._batching.prefetch // 2:
+                while len(batch) < prefetch // 2:
                     batch.append(_live(await arrived.get()))
         except TimeoutError:
             pass
@@ -134,6 +159,8 @@ class Consumer:
     async def _items(self, message: AbstractIncomingMessage) -> list[Message]:
         model = self._kinds.get(message.type or "")
         try:
+            if _deliveries(message) >= HOPELESS_DELIVERIES:
+                raise MalformedMessage(f"came back {_deliveries(message)} times: no consumer has survived it")
             if model is None:
                 raise MalformedMessage(f"a message of kind {message.type!r} has no place here")
             return list(decode(model, unpack(message)))
@@ -174,6 +201,12 @@ def _live(message: AbstractIncomingMessage | None) -> AbstractIncomingMessage:
     if message is None:
         raise ConsumerLost
     return message
+
+
+def _deliveries(message: AbstractIncomingMessage) -> int:
+    """How often the message has been delivered before, and came back: counted by quorum queues."""
+    count = message.headers.get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0
 
 
 async def _acknowledge(channel: AbstractChannel, batch: Sequence[AbstractIncomingMessage]) -> None:

@@ -430,9 +430,13 @@ class SettleRequests(Message):
 
 
 class SettleRequestsReply(Message):
+    """`cancelled` and `deleted` are those of `known` that were; only the scheduler names them."""
+
     kind = "settle.requests-reply"
 
     known: tuple[int, ...]
+    cancelled: tuple[int, ...] = ()
+    deleted: tuple[int, ...] = ()
 
 
 class SettleOutcomes(Message):

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, failpoints
 from mts_common.amqp import Backoff
 from mts_common.database import Connection, Pool, Statements
 from mts_common.messages import VERSION, Message
@@ -42,6 +42,7 @@ class Outbox:
     """The outbox table of one schema."""
 
     def __init__(self, schema: str) -> None:
+        self.schema = schema
         self.statements = {name: text.format(schema=schema) for name, text in Statements("mts_common").items()}
 
     async def put(self, connection: Connection, items: Sequence[Message]) -> None:
@@ -56,6 +57,7 @@ class Relay:
 
     def __init__(self, pool: Pool, outbox: Outbox, publisher: Publisher) -> None:
         self._pool = pool
+        self._schema = outbox.schema
         self._sql = outbox.statements
         self._publisher = publisher
         self._woken = asyncio.Event()
@@ -105,6 +107,7 @@ class Relay:
                 for row in pack
             ]
             if told:
+                failpoints.reach("relay.confirmed", self._schema)
                 await connection.execute(self._sql["told"], told)
             if refused:
                 _log.error("outbox: the broker refused %d rows, trying them again one by one", len(refused))

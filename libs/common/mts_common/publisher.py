@@ -10,7 +10,7 @@ import aiormq.exceptions
 from aio_pika.abc import AbstractChannel, HeadersType
 
 from mts_common import topology
-from mts_common.amqp import BROKER_AWAY, Link, declare_events, own_cancellation_only, pack
+from mts_common.amqp import BROKER_AWAY, Link, declare_events, no_stray_cancel, pack
 from mts_common.messages import Message, encode
 
 PUBLISH_SECONDS = 10.0
@@ -53,7 +53,7 @@ class Publisher:
     async def check(self) -> None:
         """Raises `PublishFailed` if nothing can be published now."""
         try:
-            with own_cancellation_only():
+            with no_stray_cancel():
                 await self._open_channel()
         except BROKER_AWAY as error:
             raise BrokerUnreachable("the broker is out of reach") from error
@@ -71,8 +71,8 @@ class Publisher:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )
         try:
-            async with asyncio.timeout(seconds):
-                with own_cancellation_only():
+            with no_stray_cancel():
+                async with asyncio.timeout(seconds):
                     channel = await self._open_channel()
                     target = await channel.get_exchange(exchange, ensure=False)
                     await target.publish(message, routing_key, mandatory=True)

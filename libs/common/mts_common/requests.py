@@ -18,16 +18,7 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from mts_common.amqp import (
-    BROKER_AWAY,
-    Backoff,
-    BodyTooLarge,
-    Link,
-    declare_requests,
-    own_cancellation_only,
-    pack,
-    unpack,
-)
+from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_requests, no_stray_cancel, pack, unpack
 from mts_common.consumer import ConsumerLost
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.topology import RequestQueue
@@ -128,8 +119,8 @@ class Requester:
             delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
         )
         try:
-            async with asyncio.timeout(pending.seconds):
-                with own_cancellation_only():
+            with no_stray_cancel():
+                async with asyncio.timeout(pending.seconds):
                     channel = await self._open_channel(queue)
                     await channel.default_exchange.publish(message, queue.name, mandatory=False)
             await asyncio.wait(pending.answers, timeout=pending.seconds)
@@ -186,7 +177,7 @@ async def serve(link: Link, queue: RequestQueue, server: Server) -> None:
     backoff = Backoff()
     while True:
         try:
-            with own_cancellation_only():
+            with no_stray_cancel():
                 await _serve_channel(link, queue, server, backoff)
         except* (ConsumerLost, *BROKER_AWAY) as errors:
             _log.warning("%s: %s, serving again", queue.name, type(errors.exceptions[0]).__name__)

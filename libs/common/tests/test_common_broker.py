@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from mts_common import consumer, topology
-from mts_common.amqp import ConnectionTornDown, own_cancellation_only
+from mts_common.amqp import Link
 from mts_common.broker import Broker
 from mts_common.consumer import Rejected, TooManyDead
 from mts_common.messages import (
@@ -153,6 +153,32 @@ async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
     assert dead.headers["mts-queue"] == OUTCOMES.name
 
 
+async def test_a_message_that_takes_its_consumer_down_each_time_is_put_aside_and_its_neighbours_are_handled(
+    broker: Broker, channel: AbstractChannel, amqp_url: str
+) -> None:
+    seen: set[int] = set()
+    dying = asyncio.Event()
+
+    async def handle(items: list[TestCancelled]) -> None:
+        if any(item.test_id == 5 for item in items):
+            dying.set()
+            await asyncio.Event().wait()
+        seen.update(item.test_id for item in items)
+
+    for number in range(10):
+        await broker.publisher.publish([cancelled(number)])
+    dead, deaths = asyncio.ensure_future(dead_letter(channel)), 0
+    while not dead.done():
+        async with Broker(amqp_url, "victim") as victim, running(victim.consume(OUTCOMES, handle)):
+            await eventually(lambda: dying.is_set() or dead.done())
+        deaths += dying.is_set()
+        dying.clear()
+    assert dead.result().body == encode([cancelled(5)])
+    assert "no consumer has survived it" in str(dead.result().headers["mts-reason"])
+    assert seen == set(range(10)) - {5}
+    assert deaths < consumer.HOPELESS_DELIVERIES
+
+
 async def test_what_is_not_a_message_is_put_aside_and_does_not_block(broker: Broker, channel: AbstractChannel) -> None:
     seen: list[Message] = []
 
@@ -181,6 +207,42 @@ async def test_a_database_that_is_away_costs_no_message(broker: Broker) -> None:
     async with running(broker.consume(OUTCOMES, handle)):
         await eventually(lambda: len(tries) == 3)
     assert tries == [1, 1, 1]
+
+
+async def test_a_consumer_and_a_server_outlive_a_cancel_that_aiormq_hands_on(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Message] = []
+    real, failed = Link._open, []
+
+    async def lose_once(link: Link) -> AbstractConnection:
+        if link not in failed:
+            failed.append(link)
+            raise asyncio.CancelledError
+        return await real(link)
+
+    async def handle(items: list[Message]) -> None:
+        seen.extend(items)
+
+    async def answer(questions: list[SettleRequests]) -> list[SettleRequestsReply]:
+        return [SettleRequestsReply(known=()) for _ in questions]
+
+    monkeypatch.setattr(Link, "_open", lose_once)
+    with pytest.raises(BrokerUnreachable):
+        await broker.publisher.publish([cancelled(1)])
+    async with running(broker.consume(OUTCOMES, handle)):
+        await broker.publisher.publish([cancelled(2)])
+        await eventually(lambda: bool(seen))
+    with pytest.raises(NoReply):
+        await broker.requester.ask(SETTLES, SettleRequests(test_ids=(1,)), SettleRequestsReply, 10)
+    failed.clear()
+    async with running(broker.serve(SETTLES, answer)):
+        await eventually(lambda: bool(failed))
+        reply = None
+        async with asyncio.timeout(20):
+            while reply is None:
+                with suppress(NoReply):
+                    reply = await broker.requester.ask(SETTLES, SettleRequests(test_ids=(1,)), SettleRequestsReply, 1)
 
 
 async def test_a_handler_that_fails_on_everything_stops_the_consumer(broker: Broker) -> None:
@@ -269,26 +331,3 @@ async def test_a_parked_question_does_not_hold_up_others(broker: Broker) -> None
         release.set()
         assert (await parked).known == (1,)
     assert other.known == (2,)
-
-
-async def test_a_wait_that_the_library_cancels_is_a_lost_connection_not_our_end() -> None:
-    stuck: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    stuck.cancel()
-    with pytest.raises(ConnectionTornDown), own_cancellation_only():
-        await stuck
-
-
-async def test_our_own_cancellation_stays_one() -> None:
-    async def wait() -> None:
-        with own_cancellation_only():
-            await asyncio.Event().wait()
-
-    async with asyncio.timeout(10):
-        waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await wait()

@@ -121,7 +121,7 @@ SAMPLES: list[m.Message] = [
     m.CancelTests(test_ids=(1, 2), delete_completed=True),
     m.CancelReply(cancelled=(1,), deleted=(2,)),
     m.SettleRequests(test_ids=(1, 2)),
-    m.SettleRequestsReply(known=(1,)),
+    m.SettleRequestsReply(known=(1, 2, 3), cancelled=(2,), deleted=(3,)),
     m.SettleOutcomes(finished=((1, 2), (2, None)), cancelled=(3,)),
     m.SettleOutcomesReply(settled=(1,), unreported=(2,)),
 ]

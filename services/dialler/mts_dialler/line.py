@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mts_common import failpoints
 from mts_common.messages import Transport
 from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock, SystemClock
@@ -108,6 +109,7 @@ class Line:
             if allowed < seconds:
                 raise self._too_long() from silence
             raise
+        failpoints.reach("dialler.received")
         self.trace.received(self.now(), data)
         self._spend(len(data))
         return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from mts_common import telemetry
+from mts_common import failpoints, telemetry
 from mts_common.messages import AttemptTimes, CallFinished, GrantedCall, GrantedTest, TestAttempt
 from mts_dialler.attempt import Attempt, Equipment, Told
 from mts_dialler.channels.base import Channel, OwnChannel
@@ -62,6 +62,7 @@ async def _run_test(equipment: Equipment, connection: _Connection, test: Granted
         if not _fits(call.not_after, equipment.clock.now(), equipment.shortest_call_seconds):
             raise WindowClosed("the run window closed before the meter was dialled")
         channel = await connection.channel(attempt)
+        failpoints.reach("dialler.reading", test.test_id)
         await attempt.read(channel, driver, terms)
     except DiallerError as error:
         attempt.fail(error)
@@ -111,6 +112,7 @@ class _Connection:
             raise self._refusal
         attempt.event(f"dialling {self.call.remote_address}")
         with telemetry.span("dial", attributes={"server.address": self.call.canonical_address}):
+            failpoints.reach("dialler.ringing")
             try:
                 channel = await self._dial(self.call)
             except DiallerError as refusal:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from mts_common import failpoints
 from mts_common.amqp import Backoff
 from mts_common.messages import AttemptFinished, AttemptReport, AttemptReportPart, CallFinished, encode
 from mts_common.publisher import PublishFailed
@@ -53,6 +54,7 @@ class Teller:
         """The report first: whoever hears that an attempt is over can rely on its report."""
         for kind, body in report_bodies(told.report):
             await self._publish(kind, body)
+        failpoints.reach("dialler.reported")
         await self.tell_end(told.finished)
 
     async def tell_end(self, message: AttemptFinished | CallFinished) -> None:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
-from mts_common import topology
+from mts_common import failpoints, topology
 from mts_common.amqp import Backoff
 from mts_common.messages import (
     CallFinished,
@@ -238,6 +238,7 @@ class Worker:
 
     async def _carry_out(self, call: GrantedCall, lines: Lines, dial: Dial) -> None:
         """The call, and all that is told of it; then its line is free."""
+        failpoints.reach("dialler.granted")
         told: asyncio.Queue[Told | None] = asyncio.Queue()  # at most the call's tests
         failures: set[FailureKind | None] = set()
 
@@ -253,6 +254,7 @@ class Worker:
             told.put_nowait(None)
             await telling
         if not session.cancelled():
+            failpoints.reach("dialler.finished")
             await self._teller.tell_end(session.result())
         elif held.cut is _Cut.GIVEN_BACK:
             await self._release(call)

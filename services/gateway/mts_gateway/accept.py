@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mts_common import database
+from mts_common import database, failpoints
 from mts_common.database import Connection, Pool
 from mts_common.messages import RunWindow, TestRequested
 from mts_common.outbox import Outbox
@@ -138,6 +138,8 @@ class Acceptor:
             new = [one for one in placed if one.held(bindings) == one.binding]
             if new:
                 await self._insert(connection, new, received_at)
+            failpoints.reach("gateway.accepting")
+        failpoints.reach("gateway.accepted")
         self._wake()
         return [_answer(one, one.held(bindings)) for one in placed]
 

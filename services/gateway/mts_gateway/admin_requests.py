@@ -16,7 +16,7 @@ MAX_WINDOWS = 50
 
 _CLIENT = known("name", "runWindows")
 _WINDOW = known("opens", "closes", "zone")
-_TOKEN = known("clientId", "scopes", "validDays", "dialect")
+_TOKEN = known("client", "clientId", "scopes", "validDays", "dialect")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
 
 
@@ -37,11 +37,10 @@ def check_token(body: object, faults: list[str]) -> NewToken:
         faults.append("the body must be a JSON object")
         return NewToken(0)
     fields = Fields(body, _TOKEN, faults)
-    days = fields.whole("validDays", MAX_VALID_DAYS)
-    if days == 0:
-        fields.fault("validDays", "must be at least 1")
+    owner = "clientId" if fields.value("client") is None else "client"
+    days = fields.whole("validDays", MAX_VALID_DAYS, least=1)
     return NewToken(
-        client_id=fields.identifier("clientId") or 0,
+        client_id=fields.identifier(owner) or 0,
         scopes=_scopes(fields),
         valid_days=DEFAULT_VALID_DAYS if days is None else days,
         dialect=fields.choice("dialect", DIALECTS, GROUPED),

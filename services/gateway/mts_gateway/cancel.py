@@ -1,7 +1,7 @@
 """Cancelling: the scheduler decides, because it alone knows what is in a call; the gateway then marks its own rows.
 
 The marks stand before the client is answered, so that the next status shows them. No answer from the scheduler means
-that nothing is known; asking again is safe.
+that nothing is known; asking again is safe. If nobody asks again, settling does: it is told before the scheduler is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, failpoints
 from mts_common.database import Pool
 from mts_common.messages import CancelReply, CancelTests
 from mts_common.requests import NoReply, Requester
@@ -27,8 +27,9 @@ TESTS_IN_QUESTION = 1000
 class Canceller:
     """Cancels tests and batches."""
 
-    def __init__(self, pool: Pool, sql: Mapping[str, str], requester: Requester) -> None:
+    def __init__(self, pool: Pool, sql: Mapping[str, str], requester: Requester, settle_seconds: float) -> None:
         self._pool = pool
+        self._settle_seconds = max(settle_seconds, 2 * ANSWER_SECONDS)
         self._sql = sql
         self._requester = requester
 
@@ -59,7 +60,9 @@ class Canceller:
             CancelTests(test_ids=tuple(test_ids[start : start + TESTS_IN_QUESTION]), delete_completed=delete_completed)
             for start in range(0, len(test_ids), TESTS_IN_QUESTION)
         ]
+        await self._fetch("doubt", test_ids, self._settle_seconds)
         replies = await asyncio.gather(*map(self._ask, questions))
+        failpoints.reach("gateway.cancelling")
         answered = [reply for reply in replies if reply is not None]
         removed = 0
         for why in ("cancelled", "deleted"):

@@ -95,14 +95,14 @@ class Fields:
             return False
         return found
 
-    def whole(self, name: str, most: int) -> int | None:
-        """A whole number from 0 to `most`."""
+    def whole(self, name: str, most: int, least: int = 0) -> int | None:
+        """A whole number from `least` to `most`."""
         found = self.value(name)
         if found is None:
             return None
         number = self._as_whole(found)
-        if number is None or number < 0:
-            self.fault(name, f"must be a whole number from 0 to {most}")
+        if number is None or number < least:
+            self.fault(name, f"must be a whole number from {least} to {most}")
         elif number > most:
             self.fault(name, f"is over the limit of {most}")
         else:

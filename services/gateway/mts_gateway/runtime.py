@@ -80,7 +80,7 @@ class Gateway:
             at_once=max(1, settings.pool_size // 2),
         )
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
-        canceller = Canceller(self._pool, self._own, self._broker.requester)
+        canceller = Canceller(self._pool, self._own, self._broker.requester, settings.settle_after_seconds)
         stored = {"database": self._check_database, "results": self._check_views}
         routers = (
             Commands(self.acceptor, canceller, rules, _now).router(),

@@ -17,7 +17,7 @@ Schema = Mapping[str, object]
 _STRING: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-_ID_IN: Schema = {"anyOf": [_ID, {"type": "string", "pattern": "^0*[1-9][0-9]{0,17}$"}]}
+_ID_IN: Schema = {"anyOf": [_ID, {"type": "string", "pattern": "^0*[1-9][0-9]{0,18}$"}]}
 _TIME: Schema = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
 _DAY: Schema = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 _OUTCOME: Schema = {"type": "string", "pattern": "^(PENDING|SUCCESS|PARTIAL SUCCESS|ERROR: .*)$"}
@@ -224,9 +224,11 @@ def _administration() -> Mapping[str, Schema]:
         "Token": structure(token),
         "TokenSecret": structure({**token, "token": _STRING}),
         "NewToken": structure(
-            {"clientId": _ID_IN},
+            {},
             _optional(
                 {
+                    "client": _ID_IN,
+                    "clientId": {**_ID_IN, "description": "the same as client; one of the two is required"},
                     "scopes": {"type": "array", "items": {"enum": list(SCOPES)}, "minItems": 1},
                     "validDays": days,
                     "dialect": {"enum": list(DIALECTS)},

@@ -67,29 +67,37 @@ class Settler:
             self._ask(SCHEDULER_SETTLES, [row["test_id"] for row in rows if not row["scheduler_knows"]]),
             self._ask(RESULTS_SETTLES, [row["test_id"] for row in rows if not row["results_knows"]]),
         )
-        lost = [row for row in rows if _is_lost(row, "scheduler", scheduler) or _is_lost(row, "results", results)]
+        gone = {} if scheduler is None else {"cancelled": scheduler.cancelled, "deleted": scheduler.deleted}
+        lost = _lost(rows, "scheduler", scheduler) | _lost(rows, "results", results)
         async with database.transaction(self._pool) as connection:
-            await connection.execute(self._sql["settle"], sorted(scheduler or ()), sorted(results or ()))
-            await self._outbox.put(connection, [_told_again(row) for row in lost])
+            await connection.execute(self._sql["settle"], _known(scheduler), _known(results))
+            for why, test_ids in gone.items():
+                await connection.execute(self._sql["remove"], sorted(test_ids), why)
+            await self._outbox.put(connection, [_told_again(row) for row in rows if row["test_id"] in lost])
         if lost:
             _log.warning("settling: %d tests had not arrived and are told again", len(lost))
             self._wake()
         return len(rows) == MOST_TESTS
 
-    async def _ask(self, queue: RequestQueue, test_ids: Sequence[int]) -> frozenset[int] | None:
+    async def _ask(self, queue: RequestQueue, test_ids: Sequence[int]) -> SettleRequestsReply | None:
         """Which of the tests are known there; None without an answer."""
         if not test_ids:
-            return frozenset()
+            return SettleRequestsReply(known=())
         try:
             question = SettleRequests(test_ids=tuple(test_ids))
-            reply = await self._requester.ask(queue, question, SettleRequestsReply, ANSWER_SECONDS)
+            return await self._requester.ask(queue, question, SettleRequestsReply, ANSWER_SECONDS)
         except NoReply:
             return None
-        return frozenset(reply.known)
 
 
-def _is_lost(row: asyncpg.Record, who: str, known: frozenset[int] | None) -> bool:
-    return known is not None and not row[f"{who}_knows"] and row["test_id"] not in known
+def _known(reply: SettleRequestsReply | None) -> list[int]:
+    return [] if reply is None else sorted(reply.known)
+
+
+def _lost(rows: Sequence[asyncpg.Record], who: str, reply: SettleRequestsReply | None) -> set[int]:
+    if reply is None:
+        return set()
+    return {row["test_id"] for row in rows if not row[f"{who}_knows"]} - set(reply.known)
 
 
 def _told_again(row: asyncpg.Record) -> TestRequested:

@@ -87,6 +87,11 @@ def test_a_token_has_defaults(admin: httpx.Client, owner: Credentials) -> None:
     assert timedelta(days=364) < year <= timedelta(days=365)
 
 
+def test_a_tokens_client_may_be_named_as_the_contract_names_it(admin: httpx.Client, owner: Credentials) -> None:
+    made = admin.post("/MTS/admin/tokens", json={"client": owner.client_id}).json()
+    assert made["clientId"] == owner.client_id
+
+
 def test_a_token_may_have_both_scopes_and_a_dialect(
     admin: httpx.Client, owner: Credentials, gateway: RunningGateway
 ) -> None:
@@ -106,7 +111,7 @@ def test_a_token_may_have_both_scopes_and_a_dialect(
         ({"clientId": 1, "scopes": []}, ["scopes must be a list of mts and admin"]),
         ({"clientId": 1, "scopes": "mts"}, ["scopes must be a list of mts and admin"]),
         ({"clientId": 1, "scopes": ["root", []]}, ["scopes must be a list of mts and admin"]),
-        ({"clientId": 1, "validDays": 0}, ["validDays must be at least 1"]),
+        ({"clientId": 1, "validDays": 0}, ["validDays must be a whole number from 1 to 3650"]),
         ({"clientId": 1, "validDays": 3651}, ["validDays is over the limit of 3650"]),
         ({"clientId": 1, "dialect": "round"}, ["dialect must be one of grouped, flat"]),
     ],

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
+from mts_common import failpoints
 from mts_common.database import Connection, Pool, transaction
 from mts_common.messages import (
     AttemptReport,
@@ -91,6 +92,8 @@ class Ingest:
                 await store(connection, open_items)
                 chosen = projections.PROJECTIONS.values()
                 await projections.apply(connection, sorted(open_ids), chosen, with_data=with_data)
+            failpoints.reach("results.storing", type(items[0]).__name__)
+        failpoints.reach("results.stored", type(items[0]).__name__)
 
     async def _store_reports(self, connection: Connection, items: list[AttemptReport | AttemptReportPart]) -> None:
         reports = [item for item in items if isinstance(item, AttemptReport)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from mts_common import database, telemetry
+from mts_common import database, failpoints, telemetry
 from mts_common.consumer import Rejected
 from mts_common.database import Pool
 from mts_common.messages import AttemptFinished, CallFinished, RunWindow, TestRequested, TestTerms
@@ -55,6 +55,7 @@ class Consumers:
                 if (job["test_id"], job["attempt"]) in ends and job["reported"] != job["attempt"]
             ]
             await write(connection, verdicts, self.settings.settle_after_seconds)
+        failpoints.reach("scheduler.decided")
         self.changed()
 
     def _verdict(self, job: asyncpg.Record, item: AttemptFinished) -> Verdict:

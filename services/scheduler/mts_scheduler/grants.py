@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from mts_common import database, telemetry
+from mts_common import database, failpoints, telemetry
 from mts_common.database import Connection, Pool
 from mts_common.messages import CallGrant, CallWant, GrantedCall, GrantedTest, RunWindow, Transport
 from mts_scheduler.lifecycle import Lane
@@ -52,6 +52,7 @@ class Grants:
             rows = granted_before or await self._claim_calls(connection, want, admitted)
         if not rows:
             return None
+        failpoints.reach("scheduler.granted")
         if not granted_before:
             _trace(rows)
         return CallGrant(nonce=want.nonce, calls=_calls(rows))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, failpoints
 from mts_common.database import ACQUIRE_SECONDS, Connection, Pool
 from mts_common.messages import (
     FailureKind,
@@ -43,14 +43,9 @@ class Settling:
     changed: Callable[[], None]
 
     async def requests(self, items: list[SettleRequests]) -> list[SettleRequestsReply]:
-        """Which requests have arrived, be it that the test was cancelled before."""
+        """Which requests have arrived, be it that the test was cancelled before, and which tests are gone."""
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            return [
-                SettleRequestsReply(
-                    known=tuple(row["test_id"] for row in await connection.fetch(SQL["known"], item.test_ids))
-                )
-                for item in items
-            ]
+            return [_known(await connection.fetch(SQL["known"], item.test_ids)) for item in items]
 
     async def settle(self) -> None:
         """Settle every end that was told long enough ago. Raises `requests.NoReply`."""
@@ -68,6 +63,7 @@ class Settling:
             cancelled=tuple(row["test_id"] for row in told if row["state"] == JobState.CANCELLED),
         )
         reply = await self.requester.ask(OUTCOME_SETTLES, question, SettleOutcomesReply, ASK_SECONDS)
+        failpoints.reach("scheduler.settling")
         async with database.transaction(self.pool) as connection:
             await self._conclude(connection, told, reply)
         return len(told) == BATCH
@@ -93,6 +89,14 @@ class Settling:
         await connection.execute(SQL["recall"], again, self.settings.max_tries)
         rows = await connection.fetch(SQL["end_unreported"], over, "the report of the test was lost")
         await OUTBOX.put(connection, list(map(finished, rows)))
+
+
+def _known(jobs: Sequence[asyncpg.Record]) -> SettleRequestsReply:
+    return SettleRequestsReply(
+        known=tuple(job["test_id"] for job in jobs),
+        cancelled=tuple(job["test_id"] for job in jobs if job["state"] == JobState.CANCELLED and not job["deleted"]),
+        deleted=tuple(job["test_id"] for job in jobs if job["deleted"]),
+    )
 
 
 def _may_repeat(job: asyncpg.Record) -> bool:

@@ -68,6 +68,17 @@ SELECT ARRAY(
 FROM gateway.batch
 WHERE batch_id = $1 AND client_id = $2
 
+-- name: doubt
+-- What the scheduler says of these tests is to be asked in $2 seconds: whether it cancels them may stay unheard.
+UPDATE gateway.test
+SET scheduler_knows = false, settle_at = now() + make_interval(secs => $2::float8)
+WHERE test_id IN (
+    SELECT test_id FROM gateway.test
+    WHERE test_id = ANY ($1::bigint[]) AND removed_at IS NULL
+    ORDER BY test_id
+    FOR UPDATE
+)
+
 -- name: remove
 -- Mark tests as gone, each once; the rows are those marked now.
 UPDATE gateway.test

@@ -1,6 +1,6 @@
 -- name: known
 -- Which of these tests have been requested here, or cancelled.
-SELECT test_id
+SELECT test_id, state, deleted
 FROM scheduler.job
 WHERE test_id = ANY ($1::bigint[])
 ORDER BY test_id

@@ -1,0 +1,47 @@
+"""The scheduler is killed between what it decides and what it tells of that; two run at once; none runs for a while."""
+
+from __future__ import annotations
+
+import pytest
+from fault_harness.checker import Checker, until
+from fault_harness.system import System
+from fault_harness.workload import Workload
+
+
+def test_a_grant_whose_answer_was_lost_is_given_again(system: System, workload: Workload, checker: Checker) -> None:
+    system.failpoints.arm("scheduler.granted")
+    order = workload.order(system.meter())
+    system.until_killed("scheduler.granted", "scheduler")
+    (granted,) = system.query("SELECT call_id, attempt FROM scheduler.job WHERE test_id = $1", order.answer)
+    checker.verify(workload)
+    (last,) = system.query("SELECT call_id, attempt FROM scheduler.job WHERE test_id = $1", order.answer)
+    assert last == granted
+
+
+@pytest.mark.parametrize("step", ["scheduler.decided", "relay.confirmed.scheduler", "scheduler.settling"])
+def test_an_outcome_survives_a_scheduler_killed_before_it_was_told_or_settled(
+    system: System, workload: Workload, checker: Checker, step: str
+) -> None:
+    system.failpoints.arm(step)
+    workload.run(calls=9)
+    system.until_killed(step, "scheduler")
+    checker.verify(workload)
+
+
+def test_two_schedulers_grant_nothing_twice(system: System, workload: Workload, checker: Checker) -> None:
+    second = system.another("scheduler")
+    with workload.running(calls=60, pause=0.2):
+        until(lambda: len(workload.orders) > 10, "some tests are ordered")
+        second.kill()
+        system.another("scheduler")
+        until(lambda: len(workload.orders) > 25, "more tests are ordered")
+    checker.verify(workload)
+
+
+def test_tests_accepted_while_no_scheduler_runs_are_read_when_one_does(
+    system: System, workload: Workload, checker: Checker
+) -> None:
+    system.stack.services.kill("scheduler")
+    workload.run(calls=24)
+    counts = checker.verify(workload)
+    assert counts.tests > 0
