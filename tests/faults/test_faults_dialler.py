@@ -48,7 +48,7 @@ def test_a_test_that_kills_every_dialler_ends_as_an_error_and_its_neighbours_end
     def killed_to_the_end() -> bool:
         if not dialler.running:
             dialler.start()
-        return bool(system.value("SELECT state = 'done' FROM scheduler.job WHERE test_id = $1", killer))
+        return bool(system.query("SELECT FROM scheduler.job WHERE test_id = $1 AND state = 'done'", killer))
 
     until(killed_to_the_end, "the test is given up", 90.0)
     checker.expect(killer, "ERROR")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import aio_pika
-import pytest
 from fault_harness.checker import Checker
 from fault_harness.system import System, run_apart
 from fault_harness.workload import Workload
@@ -35,25 +34,25 @@ def test_every_event_twice_and_shuffled_changes_nothing(system: System, workload
     assert jobs(system) == before
 
 
-@pytest.mark.parametrize(
-    ("kind", "body", "reason"),
-    [
-        pytest.param("test.finished", b"\x00 not JSON", "Invalid JSON", id="not JSON"),
-        pytest.param("test.finished", b'{"v":1,"items":[{"test_id":"x"}]}', "test_id", id="not its fields"),
-        pytest.param("test.finished", b'{"v":2,"items":[]}', "v: ", id="another version"),
-        pytest.param("nobody.knows", b'{"v":1,"items":[]}', "has no place here", id="unknown kind"),
-    ],
+UNREADABLE = (
+    ("test.finished", b"\x00 not JSON", "Invalid JSON"),
+    ("test.finished", b'{"v":1,"items":[{"test_id":"x"}]}', "test_id"),
+    ("test.finished", b'{"v":2,"items":[]}', "v: "),
+    ("nobody.knows", b'{"v":1,"items":[]}', "has no place here"),
 )
+
+
 def test_what_cannot_be_read_is_put_aside_with_its_reason_and_blocks_nobody(
-    system: System, workload: Workload, checker: Checker, kind: str, body: bytes, reason: str
+    system: System, workload: Workload, checker: Checker
 ) -> None:
     queue = topology.RESULTS_OUTCOMES.name
-    run_apart(_publish(system, [(kind, body)], queue))
+    run_apart(_publish(system, [(kind, body) for kind, body, _ in UNREADABLE], queue))
     workload.run(calls=6)
-    system.poison += 1
+    system.poison += len(UNREADABLE)
     checker.verify(workload)
-    assert dead(system)[-1] == (queue, kind)
-    assert reason in reasons(system)[-1]
+    assert dead(system)[-len(UNREADABLE) :] == [(queue, kind) for kind, _, _ in UNREADABLE]
+    for found, (_, _, reason) in zip(reasons(system)[-len(UNREADABLE) :], UNREADABLE, strict=True):
+        assert reason in found
 
 
 def test_an_item_whose_handler_always_fails_is_put_aside_alone(

@@ -146,7 +146,7 @@ def main(minutes: float) -> int:
             soak = Soak(system, choice)
             while time.monotonic() < deadline:
                 rounds += 1
-                totals += soak.round(rounds, choice.randrange(10**9))
+                totals.update(soak.round(rounds, choice.randrange(10**9)))
     except AssertionError as broken:
         print(f"round {rounds}: {broken}\nlogs: {directory}", flush=True)
         return 1

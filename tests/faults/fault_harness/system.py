@@ -47,6 +47,7 @@ SETTINGS = {
     "MTS_CHARACTER_SECONDS": "1",
     "MTS_TEST_SECONDS": "30",
     "MTS_WANT_SECONDS": "1",
+    "MTS_STATEMENT_SECONDS": "5",
     "MTS_DRAIN_SECONDS": "3",
     "MTS_ALLOW_NETWORKS": "127.0.0.1/32",
 }
@@ -148,6 +149,9 @@ class System:
         with ExitStack() as opened:
             opened.callback(self.trespass.close)
             self.database = opened.enter_context(fresh_database(self.servers))
+            # The tests' server may forget commits when it is killed, unless told otherwise.
+            name = urlsplit(self.database.admin_url).path.removeprefix("/")
+            self.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = on')
             self.management = opened.enter_context(fresh_vhost(self.servers))
             self.amqp = opened.enter_context(_proxy(self.servers.amqp_url))
             self.postgres = opened.enter_context(_proxy(self.servers.postgres_admin_url))
@@ -228,6 +232,10 @@ class System:
 
         rows: list[asyncpg.Record] = self.with_database(ask)
         return rows
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as superuser."""
+        self.with_database(lambda connection: connection.execute(statement))
 
     def value(self, statement: str, *arguments: object) -> Any:
         """The first column of the first row."""
