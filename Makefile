@@ -9,13 +9,14 @@ PACKAGES := libs/common libs/client services/gateway services/scheduler services
 	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
 	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup demo up down test check bench soak lock configuration compose-env
+.PHONY: help setup demo up down test faults check bench soak lock configuration compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
 	@echo "make up     start everything and keep it in the foreground; Ctrl-C or make down ends it"
 	@echo "make down   end what make up started"
-	@echo "make test   set up, check and run every test"
+	@echo "make test   set up, check and run the unit and integration tests"
+	@echo "make faults run the fault tests (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
@@ -37,6 +38,9 @@ down:
 
 test: check
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
+
+faults: setup
+	$(BIN)/pytest tests/faults
 
 check: setup
 	$(BIN)/ruff check .
