@@ -28,16 +28,20 @@ def test_one_trace_spans_all_services_for_an_immediate_test(start_stack: Any) ->
         test_id = stack.request(stack.fleet.meters[0], surveyDays=1)
         assert stack.outcome(test_id)["result"] == "SUCCESS"
 
-        def services() -> set[str]:
+        def trace() -> list[Span]:
             request = named(collected, "POST /MTS/test-request")
-            return {span.service for span in collected.spans if request and span.trace == request.trace}
+            return [span for span in collected.spans if request and span.trace == request.trace]
 
-        assert wait_until(lambda: services() == ALL, 20), services()
-        request = named(collected, "POST /MTS/test-request")
-        assert request is not None
-        trace = [span for span in collected.spans if span.trace == request.trace]
-        assert {"grant", "call", "dial", "test", "hang up"} <= {span.name for span in trace}
-        assert [span.name for span in trace if span.parent not in {each.span for each in trace}] == [request.name]
+        steps = {"POST /MTS/test-request", "grant", "call", "dial", "test", "hang up"}
+        assert wait_until(lambda: steps <= {span.name for span in trace()}, 20), trace()
+        assert wait_until(lambda: {span.service for span in trace()} == ALL, 20), trace()
+        assert wait_until(lambda: roots(trace()) == ["POST /MTS/test-request"], 20), trace()
+
+
+def roots(trace: list[Span]) -> list[str]:
+    """The names of the spans whose parent is not in the trace."""
+    known = {span.span for span in trace}
+    return [span.name for span in trace if span.parent not in known]
 
 
 def test_an_overnight_call_is_a_trace_of_its_own_linked_to_the_request(start_stack: Any) -> None:
