@@ -9,7 +9,7 @@ from enum import IntEnum, IntFlag
 from mts_dialler.protocols.cosem.values import encode_length
 from mts_dialler.protocols.errors import RemoteProtocolError
 
-AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63
+AARQ, AARE, RLRQ = 0x60, 0x61, 0x62
 
 _DLMS_UA = bytes.fromhex("6085740508")  # joint-iso-ccitt(2) country(16) 756 identified-organisation(5) DLMS-UA(8)
 _CONTEXT, _MECHANISM = 1, 2
@@ -170,11 +170,6 @@ def decode_initiate(data: bytes) -> Initiated:
 def release(user_information: bytes = b"") -> bytes:
     """RLRQ, reason normal; ciphered associations repeat their sealed InitiateRequest in it."""
     return _tlv(RLRQ, _tlv(0x80, b"\x00") + (_tlv(0xBE, _tlv(0x04, user_information)) if user_information else b""))
-
-
-def is_released(data: bytes) -> bool:
-    """Is it an RLRE?"""
-    return data[:1] == bytes((RLRE,))
 
 
 def _object_id(arc: int, number: int) -> bytes:
