@@ -63,7 +63,7 @@ def set_up() -> None:
     print("set-up: installing the locked Python packages into .venv", flush=True)
     if not (VENV / "bin" / "python").exists():
         venv.create(VENV, with_pip=True)
-    pip("install", "--require-hashes", "-r", str(LOCK))
+    pip("install", "--no-deps", "--require-hashes", "-r", str(LOCK))
     editable = [argument for package in PACKAGES for argument in ("-e", str(ROOT / package))]
     pip("install", "--no-deps", "--no-build-isolation", *editable)
     STAMP.write_text(wanted, "utf-8")
