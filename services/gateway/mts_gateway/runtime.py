@@ -37,6 +37,7 @@ from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
 from mts_gateway.users import Users
 from mts_gateway.warranty.app import application as warranty_application
+from mts_gateway.warranty.statements import SQL as warranty_statements  # noqa: N811
 from mts_gateway.web import Guard, application
 
 SCHEMA = "gateway"
@@ -77,13 +78,21 @@ class Gateway:
                 "oauth": carbontrack,
                 "token": carbontrack,
                 "ctapi": carbontrack,
-                "fscmrestapi": warranty_application(),
+                "fscmrestapi": warranty_application(
+                    pool,
+                    self.users,
+                    self.admission,
+                    self._bounds,
+                    settings.gateway_public_base_url,
+                    trust_proxy=settings.trust_proxy,
+                ),
             },
         )
 
     async def check(self) -> None:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
+        await warranty_statements.check(self._pool)
 
     def _api(self, vault: Vault) -> Guard:
         settings = self._settings

@@ -21,6 +21,7 @@ from mts_gateway.testing import (
     make_certificate,
     make_settings,
 )
+from mts_gateway.testing.contract_api import client_of, reset
 from mts_stack.fixtures import fresh_database, fresh_vhost
 from mts_stack.rabbitmq import vhost_url
 from mts_stack.servers import Servers
@@ -107,4 +108,12 @@ def api(gateway: RunningGateway, owner: Credentials) -> Iterator[httpx.Client]:
 def admin(gateway: RunningGateway, store: Store) -> Iterator[httpx.Client]:
     """Calls of an administrator."""
     with gateway.http(store.new_client(scopes=("admin",)).token) as client:
+        yield client
+
+
+@pytest.fixture
+def contracts(site: Site, gateway: RunningGateway) -> Iterator[httpx.Client]:
+    """The contract meters API over a fresh seed, used by its user."""
+    reset(site.roles)
+    with client_of(gateway) as client:
         yield client
