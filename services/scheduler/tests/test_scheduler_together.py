@@ -86,7 +86,7 @@ async def test_every_test_comes_to_one_end_and_no_address_has_two_calls(
 ) -> None:
     benches = [make_bench(), make_bench()]
     storm, pool = Storm(benches, seed), benches[0].pool
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(110), asyncio.TaskGroup() as group:
         for place in range(6):
             group.create_task(storm.dial(benches[place % 2], f"d{place}"), name=f"d{place}")
         group.create_task(storm.cancel(), name="cancel")
