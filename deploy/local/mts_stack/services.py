@@ -43,7 +43,8 @@ class Services:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        *ports, self._http_port = free_ports(len(SERVICES) + 1)
+        self._ports = dict(zip(SERVICES, ports, strict=True))
         self._wanted: set[str] = set()
         self._key = Fernet.generate_key().decode()
         self._processes = {
@@ -75,6 +76,10 @@ class Services:
         """Where `/health/live` and `/health/ready` of a service are."""
         return f"{'https' if name == 'gateway' else 'http'}://127.0.0.1:{self._port(name)}/health"
 
+    def metrics_target(self, name: str) -> str:
+        """Host and port where a service shows its metrics, at /metrics."""
+        return f"127.0.0.1:{self._ports[name]}"
+
     def _port(self, name: str) -> int:
         if name == "gateway":
             return int(self.environment(name)["MTS_HTTP_PORT"])
@@ -89,7 +94,7 @@ class Services:
             "MTS_ALLOW_NETWORKS": "127.0.0.0/8",
             "MTS_RETRY_PAUSE_SECONDS": "5",
             "MTS_DRAIN_SECONDS": "5",
-            "MTS_HTTP_PORT": str(self._ports["gateway"]),
+            "MTS_HTTP_PORT": str(self._http_port),
         }
         environment |= self.settings
         # What joins the parts of the stack is not for settings to change.
