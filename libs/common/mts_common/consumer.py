@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import Publisher, PublishFailed
@@ -83,8 +83,10 @@ class Consumer:
         self._handler = handler
         self._batching = batching or Batching()
         self._kinds = {kind.kind: kind for kind in queue.kinds}
+        self._measured: Mapping[metrics.Messaging, str] = {"messaging.destination.name": queue.name}
         self._dead_in_a_row = 0
         self._one_by_one = False
+        metrics.DEAD_LETTERS.add(0, self._measured)
 
     async def run(self) -> None:
         """Consume until cancelled, setting up again whatever is lost. Raises `TooManyDead`."""
@@ -117,7 +119,9 @@ class Consumer:
             while True:
                 batch = await self._next_batch(arrived, prefetch)
                 self._slow_down(batch)
-                await self._settle(batch)
+                metrics.CONSUMED.add(len(batch), self._measured)
+                with metrics.PROCESSING.time(self._measured):
+                    await self._settle(batch)
                 await _acknowledge(channel, batch)
                 self._speed_up(batch)
         finally:
@@ -192,6 +196,7 @@ class Consumer:
     async def _put_aside(self, kind: str, body: bytes, reason: str) -> None:
         reasons = {"mts-queue": self._queue.name, "mts-reason": reason[:500]}
         await self._publisher.dead_letter(kind, body, reasons)
+        metrics.DEAD_LETTERS.add(1, self._measured)
         self._dead_in_a_row += 1
         if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:
             raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason[:200]}")

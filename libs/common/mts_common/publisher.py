@@ -9,7 +9,7 @@ import aio_pika
 import aiormq.exceptions
 from aio_pika.abc import AbstractChannel, HeadersType
 
-from mts_common import topology
+from mts_common import metrics, topology
 from mts_common.amqp import BROKER_AWAY, Link, declare_events, no_stray_cancel, pack
 from mts_common.messages import Message, encode
 
@@ -76,10 +76,13 @@ class Publisher:
                     channel = await self._open_channel()
                     target = await channel.get_exchange(exchange, ensure=False)
                     await target.publish(message, routing_key, mandatory=True)
+                metrics.SENT.add(1, {"messaging.destination.name": kind})
         except (aiormq.exceptions.PublishError, aiormq.exceptions.DeliveryError) as error:
+            metrics.SENT.add(1, {"messaging.destination.name": kind, "error.type": "refused"})
             self._channel, self._refused = None, True
             raise PublishRefused(f"{kind}: the broker refused it ({type(error).__name__})") from error
         except BROKER_AWAY as error:
+            metrics.SENT.add(1, {"messaging.destination.name": kind, "error.type": "unconfirmed"})
             raise BrokerUnreachable(f"{kind}: the broker did not confirm it ({type(error).__name__})") from error
 
     async def _open_channel(self) -> AbstractChannel:

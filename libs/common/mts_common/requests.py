@@ -18,6 +18,7 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from mts_common import metrics
 from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_requests, no_stray_cancel, pack, unpack
 from mts_common.consumer import ConsumerLost
 from mts_common.messages import MalformedMessage, Message, decode, encode
@@ -89,8 +90,9 @@ class Requester:
         pending.answers.append(answer)
         pending.seconds = max(pending.seconds, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                return cast(Reply, await answer)
+            with metrics.ASKING.time({"messaging.destination.name": queue.name, "messaging.operation.name": "ask"}):
+                async with asyncio.timeout(timeout):
+                    return cast(Reply, await answer)
         except TimeoutError:
             raise NoReply(f"{queue.name}: no answer within {timeout} s") from None
 
