@@ -117,7 +117,7 @@ class Consumer:
             while True:
                 batch = await self._next_batch(arrived, prefetch)
                 self._slow_down(batch)
-                await self._settle(batch)
+                await self.settle(batch)
                 await _acknowledge(channel, batch)
                 self._speed_up(batch)
         finally:
@@ -149,7 +149,8 @@ class Consumer:
             pass
         return batch
 
-    async def _settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+    async def settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        """Do all that must be done before the messages are acknowledged."""
         items: list[Message] = []
         for message in batch:
             items += await self._items(message)
@@ -190,8 +191,7 @@ class Consumer:
                 return
 
     async def _put_aside(self, kind: str, body: bytes, reason: str) -> None:
-        reasons = {"mts-queue": self._queue.name, "mts-reason": reason[:500]}
-        await self._publisher.dead_letter(kind, body, reasons)
+        await self._publisher.dead_letter(self._queue, kind, body, reason[:500])
         self._dead_in_a_row += 1
         if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:
             raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason[:200]}")
