@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,20 +20,17 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from pamqp.common import FieldTable
 
 from mts_common import topology
+from mts_common.messages import MalformedMessage
 
 CONNECT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10
 DECLARE_SECONDS = 10.0
 MAX_QUEUE_BYTES = 2 * 1024**3
 MAX_PLAIN_BYTES = 16 * 1024
-MAX_BODY_BYTES = 256 * 1024**2
+MAX_BODY_BYTES = 64 * 1024**2
 
 # What says that the broker is out of reach; trying again later is the answer.
 BROKER_AWAY = (*CONNECTION_EXCEPTIONS, TimeoutError, aiormq.exceptions.ChannelInvalidStateError)
-
-
-class BodyTooLarge(ValueError):
-    """A message body that would not fit in memory once unpacked."""
 
 
 @contextmanager
@@ -153,13 +151,16 @@ def pack(body: bytes) -> tuple[bytes, str | None]:
 
 
 def unpack(message: AbstractIncomingMessage) -> bytes:
-    """The body as it was before `pack`. Raises `BodyTooLarge`, or OSError/EOFError for what is not gzip."""
+    """The body as it was before `pack`. Raises `MalformedMessage` for what is not gzip, or too much of it."""
     if message.content_encoding != "gzip":
         return message.body
-    with gzip.GzipFile(fileobj=io.BytesIO(message.body)) as stream:
-        body = stream.read(MAX_BODY_BYTES + 1)
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(message.body)) as stream:
+            body = stream.read(MAX_BODY_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MalformedMessage(f"the body is not gzip: {error}") from None
     if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"more than {MAX_BODY_BYTES} bytes unpacked")
+        raise MalformedMessage(f"more than {MAX_BODY_BYTES} bytes unpacked")
     return body
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from mts_common import database, metrics
-from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, no_stray_cancel, unpack
+from mts_common.amqp import BROKER_AWAY, Backoff, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import Publisher, PublishFailed
 from mts_common.topology import EventQueue
@@ -169,7 +169,7 @@ class Consumer:
             if model is None:
                 raise MalformedMessage(f"a message of kind {message.type!r} has no place here")
             return list(decode(model, unpack(message)))
-        except (MalformedMessage, BodyTooLarge, OSError, EOFError) as error:
+        except MalformedMessage as error:
             await self._put_aside(message.type or "", message.body, str(error))
             return []
 

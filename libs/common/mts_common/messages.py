@@ -49,12 +49,14 @@ def encode(items: Sequence[Message]) -> bytes:
 
 
 def decode(model: type[AnyMessage], body: bytes) -> list[AnyMessage]:
-    """The items in `body`. Raises `MalformedMessage`, whose text never repeats the input."""
+    """The items in `body`. Raises `MalformedMessage`, whose text never repeats the input: what lies below the field of
+    an item is not named, because the keys of a mapping are input.
+    """
     try:
         return _Envelope[model].model_validate_json(body).items  # type: ignore[valid-type]
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
+            f"{'.'.join(map(str, fault['loc'][:3]))}: {fault['msg']}" for fault in error.errors(include_input=False)
         )
         raise MalformedMessage(f"{model.kind}: {faults}") from None
 
@@ -126,12 +128,20 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def zone_key(name: str) -> str:
+    """`name`, if it is that of an IANA time zone. Raises ValueError: ZoneInfo itself raises whatever its files do."""
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, OSError, LookupError):
+        raise ValueError("not an IANA time zone") from None
+
+
 class RunWindow(Part):
     """When overnight tests may run: daily, `opens` to `closes` wall clock in `zone`; over midnight if not later."""
 
     opens: time
     closes: time
-    zone: Annotated[str, AfterValidator(lambda name: ZoneInfo(name).key)]
+    zone: Annotated[str, AfterValidator(zone_key)]
 
 
 class TestTerms(Part):
