@@ -19,6 +19,7 @@ from mts_common.messages import (
     CancelTests,
     DiallerAlive,
     Message,
+    ReadingsStored,
     SettleOutcomes,
     SettleRequests,
     TestCancelled,
@@ -53,6 +54,7 @@ RESULTS_REQUESTS = EventQueue("results.requests", (TestRequested,))
 RESULTS_REPORTS = EventQueue("results.reports", (AttemptReport, AttemptReportPart))
 RESULTS_CALLS = EventQueue("results.calls", (CallFinished,))
 RESULTS_OUTCOMES = EventQueue("results.outcomes", (TestFinished, TestCancelled))
+GATEWAY_READINGS = EventQueue("gateway.readings", (ReadingsStored,))
 
 CALL_WANTS = RequestQueue("scheduler.call-want", CallWant)
 DIALLER_ALIVES = RequestQueue("scheduler.dialler-alive", DiallerAlive)
@@ -70,6 +72,7 @@ EVENT_QUEUES = (
     RESULTS_REPORTS,
     RESULTS_CALLS,
     RESULTS_OUTCOMES,
+    GATEWAY_READINGS,
 )
 REQUEST_QUEUES = (
     CALL_WANTS,
