@@ -144,11 +144,19 @@ class RunWindow(Part):
     zone: Annotated[str, AfterValidator(zone_key)]
 
 
+class RegisteredDevice(Part):
+    """The registry's device that a test reads. `zone` is that of its clock; None = the meter type's."""
+
+    device_id: str
+    serial_number: str | None = None
+    zone: Annotated[str, AfterValidator(lambda name: ZoneInfo(name).key)] | None = None
+
+
 class TestTerms(Part):
     """What is to be read from which meter: the part of a request that the dialler needs.
 
     `password` is a token of `security.Vault`, never the text. `survey_from` is a UTC day; the survey is
-    [survey_from, survey_from + survey_days) cut at the time of reading.
+    [survey_from, survey_from + survey_days) cut at the time of reading. `device` is None where the registry has none.
     """
 
     __test__ = False
@@ -162,6 +170,7 @@ class TestTerms(Part):
     password: str | None = Field(default=None, repr=False)
     survey_days: int = 0
     survey_from: date | None = None
+    device: RegisteredDevice | None = None
     traceparent: str | None = None
 
 
@@ -333,6 +342,29 @@ class TestCancelled(Message):
 
     test_id: int
     cancelled_at: AwareDatetime
+
+
+class CumulativeReading(NamedTuple):
+    """A register's value at a time; `name` is that of an energy register or of a survey channel `… (total)`."""
+
+    name: str
+    read_at: AwareDatetime
+    value: Decimal
+
+
+class ReadingsStored(Message):
+    """results → gateway: readings of a device that were not stored before, or differ from what was.
+
+    `registers` are all cumulative readings among them; `first_measurement` and `last_measurement` the starts of the
+    first and the last survey period, None if there is none.
+    """
+
+    kind = "readings.stored"
+
+    device_id: str
+    registers: tuple[CumulativeReading, ...] = ()
+    first_measurement: AwareDatetime | None = None
+    last_measurement: AwareDatetime | None = None
 
 
 # --- request/reply: each request has one reply type, and both travel in lists of equal length

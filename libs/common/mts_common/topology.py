@@ -21,6 +21,7 @@ from mts_common.messages import (
     ListDeadLetters,
     Message,
     RequeueDeadLetters,
+    ReadingsStored,
     SettleOutcomes,
     SettleRequests,
     TestCancelled,
@@ -59,6 +60,7 @@ RESULTS_REQUESTS = EventQueue("results.requests", (TestRequested,))
 RESULTS_REPORTS = EventQueue("results.reports", (AttemptReport, AttemptReportPart))
 RESULTS_CALLS = EventQueue("results.calls", (CallFinished,))
 RESULTS_OUTCOMES = EventQueue("results.outcomes", (TestFinished, TestCancelled))
+GATEWAY_READINGS = EventQueue("gateway.readings", (ReadingsStored,))
 
 CALL_WANTS = RequestQueue("scheduler.call-want", CallWant)
 DIALLER_ALIVES = RequestQueue("scheduler.dialler-alive", DiallerAlive)
@@ -81,6 +83,7 @@ EVENT_QUEUES = (
     RESULTS_REPORTS,
     RESULTS_CALLS,
     RESULTS_OUTCOMES,
+    GATEWAY_READINGS,
 )
 REQUEST_QUEUES = (
     CALL_WANTS,
