@@ -177,7 +177,7 @@ async def test_a_hostile_message_is_put_aside_and_its_neighbour_handled(name: st
             async with asyncio.timeout(20):
                 await seen.wait()
             assert not consuming.done()
-            dead = await channel.get_queue(topology.DEAD_QUEUE)
+            dead = await channel.get_queue(topology.RESULTS_OUTCOMES.dead)
             assert dead.declaration_result.message_count == 1
         finally:
             consuming.cancel()
