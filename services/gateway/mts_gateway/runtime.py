@@ -29,6 +29,7 @@ from mts_gateway.new_test import Rules
 from mts_gateway.origin import Origin
 from mts_gateway.protocol import BoundedProtocol
 from mts_gateway.reading import Reader
+from mts_gateway.registry.statements import SQL as REGISTRY
 from mts_gateway.routes_admin import Admin
 from mts_gateway.routes_commands import Commands
 from mts_gateway.routes_queries import Queries
@@ -37,7 +38,7 @@ from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
 from mts_gateway.users import Users
 from mts_gateway.warranty.app import application as warranty_application
-from mts_gateway.warranty.statements import SQL as warranty_statements  # noqa: N811
+from mts_gateway.warranty.statements import SQL as WARRANTY
 from mts_gateway.web import Guard, application
 
 SCHEMA = "gateway"
@@ -95,7 +96,8 @@ class Gateway:
     async def check(self) -> None:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
-        await warranty_statements.check(self._pool)
+        await REGISTRY.check(self._pool)
+        await WARRANTY.check(self._pool)
 
     def _api(self, vault: Vault) -> Guard:
         settings = self._settings

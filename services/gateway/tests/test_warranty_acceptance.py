@@ -37,13 +37,13 @@ def refused(client: httpx.Client, headers: Mapping[str, str] | None = None, **qu
 
 
 def test_01_the_meters_of_a_contract_are_the_seeds_field_for_field(
-    contracts: httpx.Client, gateway: RunningGateway
+    contracts: httpx.Client, contract_gateway: RunningGateway
 ) -> None:
     body = get(contracts, METERS)
     assert list(body) == ["items", "count", "hasMore", "limit", "offset", "links"]
     expected = SEED.read_text().replace(
         "https://servername/fscmRestApi/resources/version",
-        f"https://127.0.0.1:{gateway.port}/fscmRestApi/resources/11.13.18.05",
+        f"https://127.0.0.1:{contract_gateway.port}/fscmRestApi/resources/11.13.18.05",
     )
     assert body == json.loads(expected)
     assert [list(item) for item in body["items"]] == [list(item) for item in json.loads(expected)["items"]]
@@ -239,8 +239,8 @@ def test_34_a_contract_is_shown_with_its_meters(contracts: httpx.Client) -> None
     assert (ids(third), third["hasMore"]) == ([A, B, C], False)
 
 
-def test_35_without_credentials_there_is_a_challenge(gateway: RunningGateway, contracts: httpx.Client) -> None:
-    with client_of(gateway, None) as nobody:
+def test_35_without_credentials_there_is_a_challenge(contract_gateway: RunningGateway, contracts: httpx.Client) -> None:
+    with client_of(contract_gateway, None) as nobody:
         answer = nobody.get(METERS)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="fscmRestApi"'

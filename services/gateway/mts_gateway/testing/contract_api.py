@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from typing import Any
 
 import httpx
 
-from mts_common.database import open_pool
-from mts_gateway.testing import Roles, RunningGateway
-from mts_gateway.testing.contract_seed import acceptance_seed, load_into
+from mts_gateway.testing import RunningGateway
 
 CONTRACTS = "/fscmRestApi/resources/11.13.18.05/assetWarrantyContracts"
 CONTRACT = f"{CONTRACTS}/300100568130910"
@@ -34,13 +30,3 @@ def client_of(gateway: RunningGateway, user: str | None = "USER", **headers: str
     )
     del client.headers["Accept"]
     return client
-
-
-def reset(roles: Roles, seed: Any = None) -> None:
-    """The registry as the acceptance examples assume it."""
-
-    async def load() -> None:
-        async with open_pool(roles.url("gateway"), "seed", 2) as pool:
-            await load_into(pool, acceptance_seed() if seed is None else seed)
-
-    asyncio.run(load())
