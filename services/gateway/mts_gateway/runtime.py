@@ -38,6 +38,7 @@ from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
 from mts_gateway.users import Users
 from mts_gateway.warranty.app import application as warranty_application
+from mts_gateway.warranty.readings import Intake
 from mts_gateway.warranty.statements import SQL as WARRANTY
 from mts_gateway.web import Guard, application
 
@@ -72,9 +73,10 @@ class Gateway:
             pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
         )
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
+        self.readings = Intake(pool)
         stored = {"database": self._check_database, "results": self._check_views}
         self.health = Health(stored)
-        self._parts = Health({**stored, "broker": broker.check})
+        self._parts = Health({**stored, "due dates": self.readings.check, "broker": broker.check})
         carbontrack = carbontrack_application()
         self.app = Origin(
             self._api(vault),
@@ -150,6 +152,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
             "relay": gateway.relay.run(),
             "settler": gateway.settler.run(),
             "housekeeping": gateway.housekeeping.run(),
+            "readings": gateway.readings.run(broker),
         }
         await service.until_stopped(drained, parts)
 
