@@ -86,11 +86,8 @@ RUNNING_CALLS: Gauge[Transport] = Gauge(
 ORPHANED_CALLS: Gauge[Transport] = Gauge(
     "mts.calls.orphaned", "{call}", "Running calls whose dialler has no lease any more", ("mts.transport",)
 )
-LOST_CALLS: Counter[Transport] = Counter(
-    "mts.calls.lost",
-    "{call}",
-    "Calls ended because their dialler's lease ran out or it forgot them",
-    ("mts.transport",),
+LOST_CALLS: Counter[Never] = Counter(
+    "mts.calls.lost", "{call}", "Calls ended because their dialler's lease ran out or it forgot them"
 )
 LEASES: Gauge[Transport] = Gauge("mts.leases", "{dialler}", "Diallers with a lease", ("mts.transport",))
 LEASED_LINES: Gauge[Transport] = Gauge(

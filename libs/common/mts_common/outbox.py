@@ -24,9 +24,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import asyncpg
 
-from mts_common import database, failpoints
+from mts_common import database, failpoints, metrics
 from mts_common.amqp import Backoff
 from mts_common.database import Connection, Pool, Statements
+from mts_common.levels import Levels
 from mts_common.messages import VERSION, Message
 from mts_common.publisher import BrokerUnreachable, Publisher, PublishRefused
 
@@ -34,6 +35,7 @@ POLL_SECONDS = 0.2
 CONFIRM_SECONDS = 5.0
 CLAIM_ROWS = 2000
 PACK_ITEMS = 200
+COUNTED_ROWS = 100_000
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,18 @@ class Outbox:
             texts = [item.model_dump_json() for item in items]
             await connection.execute(self.statements["put"], [item.kind for item in items], texts)
 
+    @property
+    def levels(self) -> Levels:
+        """How much waits to be told, and for how long."""
+
+        async def read(connection: Connection) -> None:
+            row = await connection.fetchrow(self.statements["backlog"], COUNTED_ROWS)
+            if row is not None:
+                metrics.OUTBOX_SIZE.set(row["size"], {"mts.schema": self.schema})
+                metrics.OUTBOX_AGE.set(row["age"], {"mts.schema": self.schema})
+
+        return Levels((metrics.OUTBOX_SIZE, metrics.OUTBOX_AGE), read)
+
 
 class Relay:
     """Publishes the rows of an outbox. Several may run over one table."""
@@ -65,11 +79,6 @@ class Relay:
     def wake(self) -> None:
         """Look at once: a transaction with an outbox row has just been committed in this process."""
         self._woken.set()
-
-    async def age(self) -> float:
-        """Seconds that the oldest row has waited."""
-        async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            return float(await connection.fetchval(self._sql["age"]))
 
     async def run(self) -> None:
         """Publish until cancelled, whatever happens to broker and database."""

@@ -12,7 +12,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
-from mts_common import consumer, topology
+from mts_common import consumer, metrics, topology
 from mts_common.amqp import Link
 from mts_common.broker import Broker
 from mts_common.consumer import Rejected, TooManyDead
@@ -28,6 +28,7 @@ from mts_common.messages import (
 )
 from mts_common.publisher import BrokerUnreachable, PublishRefused
 from mts_common.requests import NoReply
+from mts_stack.scrapes import Scrape
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 OUTCOMES = topology.RESULTS_OUTCOMES
@@ -133,9 +134,10 @@ async def test_an_unreachable_broker_is_told_within_the_time_limit() -> None:
 
 
 async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
-    broker: Broker, channel: AbstractChannel
+    broker: Broker, channel: AbstractChannel, metered: Callable[[], Scrape]
 ) -> None:
     seen: list[int] = []
+    before = metered()
 
     async def handle(items: list[TestCancelled]) -> None:
         if any(item.test_id == 5 for item in items):
@@ -151,6 +153,12 @@ async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
     assert dead.type == "test.cancelled"
     assert dead.headers["mts-reason"] == "Rejected: test 5 is poison"
     assert dead.headers["mts-queue"] == OUTCOMES.name
+    shown, queue = metered(), {"messaging_destination_name": OUTCOMES.name}
+    assert shown.value(metrics.DEAD_LETTERS, **queue) == before.value(metrics.DEAD_LETTERS, **queue) + 1
+    assert shown.value(metrics.CONSUMED, **queue) == before.value(metrics.CONSUMED, **queue) + 1
+    assert shown.value(metrics.PROCESSING, **queue) == before.value(metrics.PROCESSING, **queue) + 1
+    kind = {"messaging_destination_name": "test.cancelled"}
+    assert shown.value(metrics.SENT, **kind) > before.value(metrics.SENT, **kind)
 
 
 async def test_a_message_that_takes_its_consumer_down_each_time_is_put_aside_and_its_neighbours_are_handled(

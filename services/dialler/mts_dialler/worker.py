@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
-from mts_common import failpoints, topology
+from mts_common import failpoints, metrics, topology
 from mts_common.amqp import Backoff
 from mts_common.messages import (
     CallFinished,
@@ -125,6 +125,10 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then drains and returns; all lines are down then."""
+        with metrics.LINES.shown_by(self._line_levels), metrics.ACTIVE_CALLS.shown_by(self._call_levels):
+            await self._work(stop)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             tending = [
                 group.create_task(self._stay_alive(), name="alive"),
@@ -311,6 +315,18 @@ class Worker:
     def _notify(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
+
+    # --- measuring
+
+    def _line_levels(self) -> Iterator[tuple[float, dict[metrics.Transport | metrics.State, str]]]:
+        """What is neither free nor in a call rests, or has not passed its first check."""
+        free, busy = sum(lines.free for lines in self._lines), len(self._calls)
+        resting = sum(lines.total for lines in self._lines) - free - busy
+        for state, count in (("free", free), ("busy", busy), ("resting", max(0, resting))):
+            yield count, {"mts.transport": self._transport, "mts.state": state}
+
+    def _call_levels(self) -> Iterator[tuple[float, dict[metrics.Transport, str]]]:
+        yield len(self._calls), {"mts.transport": self._transport}
 
 
 async def _either(*waits: Coroutine[Any, Any, object]) -> None:

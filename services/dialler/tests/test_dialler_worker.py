@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mts_common import topology
+from mts_common import metrics, topology
 from mts_common.messages import (
     AttemptFinished,
     AttemptReport,
@@ -42,6 +42,7 @@ from mts_dialler.lines import TcpLines
 from mts_dialler.telling import Teller
 from mts_dialler.testing import ManualClock, ScriptedChannel, eventually
 from mts_dialler.worker import LeaseNotHeld, Pace, Worker
+from mts_stack.scrapes import Scrape
 
 LEASE_SECONDS = 120.0
 
@@ -458,3 +459,22 @@ async def test_a_drain_ends_though_nobody_answers() -> None:
         await bench.drained()
         assert bench.meters.open() == 0
         assert bench.scheduler.released == []
+
+
+async def test_lines_are_free_busy_or_resting(metered: Callable[[], Scrape]) -> None:
+    def lines(state: str) -> list[float]:
+        return metered().levels(metrics.LINES, mts_state=state, mts_transport="tcp")
+
+    bench = Bench(lines=3)
+    bench.meters.busy = {1}
+    bench.meters.faults = []
+    async with working(bench):
+        await eventually(lambda: lines("free") == [3])
+        bench.scheduler.add(a_call(1))
+        await eventually(lambda: (lines("free"), lines("busy"), lines("resting")) == ([2], [1], [0]))
+        bench.meters.faults = [LineFault("no sockets left")]
+        bench.scheduler.add(a_call(2))
+        await eventually(lambda: (lines("free"), lines("busy"), lines("resting")) == ([1], [1], [1]))
+        assert metered().levels(metrics.ACTIVE_CALLS, mts_transport="tcp") == [1]
+        await bench.drained()
+    assert lines("free") == []

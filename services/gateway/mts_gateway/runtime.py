@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 import uvicorn
 
-from mts_common import database, service
+from mts_common import database, metrics, service
 from mts_common.broker import Broker
-from mts_common.database import Pool, Statements
+from mts_common.database import Connection, Pool, Statements
 from mts_common.health import Health, HttpServer, serve_health
+from mts_common.levels import Levels, watch
 from mts_common.outbox import Outbox, Relay
 from mts_common.security import Vault
 from mts_gateway import openapi
@@ -55,6 +56,7 @@ class Gateway:
         self._own = Statements("mts_gateway")
         self._views = Statements("mts_gateway.results")
         outbox = Outbox(SCHEMA)
+        self.levels = (outbox.levels, Levels((metrics.UNSETTLED_AGE,), self._read_levels))
         vault = Vault(key.get_secret_value() for key in settings.meter_keys)
         self.relay = Relay(pool, outbox, broker.publisher)
         self.admission = Admission(pool, self._own["admit"], settings.limits)
@@ -103,6 +105,9 @@ class Gateway:
             if await connection.fetchval(self._own["alive"]):
                 raise NotPrimary
 
+    async def _read_levels(self, connection: Connection) -> None:
+        metrics.UNSETTLED_AGE.set(await connection.fetchval(self._own["unsettled_age"]), {"mts.schema": SCHEMA})
+
     async def _check_views(self) -> None:
         """The published views have the columns that are read."""
         await self._views.check(self._pool)
@@ -126,6 +131,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
             "health": serve_health(gateway.health, settings.health_host, settings.health_port),
             "admission": gateway.admission.run(),
             "acceptor": gateway.acceptor.run(),
+            "levels": watch(pool, SCHEMA, *gateway.levels),
             "relay": gateway.relay.run(),
             "settler": gateway.settler.run(),
             "housekeeping": gateway.housekeeping.run(),

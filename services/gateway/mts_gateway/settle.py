@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.amqp import BROKER_AWAY
 from mts_common.database import Pool
 from mts_common.messages import SettleRequests, SettleRequestsReply, TestRequested
@@ -68,12 +68,15 @@ class Settler:
             self._ask(RESULTS_SETTLES, [row["test_id"] for row in rows if not row["results_knows"]]),
         )
         gone = {} if scheduler is None else {"cancelled": scheduler.cancelled, "deleted": scheduler.deleted}
-        lost = _lost(rows, "scheduler", scheduler) | _lost(rows, "results", results)
+        by_scheduler, by_results = _lost(rows, "scheduler", scheduler), _lost(rows, "results", results)
+        lost = by_scheduler | by_results
         async with database.transaction(self._pool) as connection:
             await connection.execute(self._sql["settle"], _known(scheduler), _known(results))
             for why, test_ids in gone.items():
                 await connection.execute(self._sql["remove"], sorted(test_ids), why)
             await self._outbox.put(connection, [_told_again(row) for row in rows if row["test_id"] in lost])
+        metrics.TOLD_AGAIN.add(len(by_scheduler), {"mts.told": "scheduler"})
+        metrics.TOLD_AGAIN.add(len(by_results), {"mts.told": "results"})
         if lost:
             _log.warning("settling: %d tests had not arrived and are told again", len(lost))
             self._wake()

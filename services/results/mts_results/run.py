@@ -10,6 +10,7 @@ from mts_common.broker import Broker
 from mts_common.consumer import Batching
 from mts_common.database import Pool
 from mts_common.health import Health, serve_health
+from mts_common.levels import watch
 from mts_common.service import until_stopped
 from mts_common.topology import (
     OUTCOME_SETTLES,
@@ -52,6 +53,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
                 "settle requests": broker.serve(RESULTS_SETTLES, settling.requests),
                 "settle outcomes": broker.serve(OUTCOME_SETTLES, settling.outcomes),
                 "housekeeping": Housekeeping(pool, partitions, settings.keep_days, _now).run(),
+                "levels": watch(pool, "results"),
                 "health": serve_health(health, settings.health_host, settings.health_port),
             },
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.database import Connection, Pool
 from mts_common.messages import (
     CallReleased,
@@ -109,6 +109,7 @@ class Leases:
                 SQL["quarantine"], [row["canonical_address"] for row in addresses], self.settings.quarantine_seconds
             )
             await connection.execute(SQL["forget_diallers"])
+        metrics.LOST_CALLS.add(len(addresses))
         return bool(calls or tests)
 
     async def _end_lost_tests(self, connection: Connection, calls: dict[int, Any]) -> None:

@@ -11,6 +11,7 @@ from mts_common import database, service
 from mts_common.broker import Broker
 from mts_common.database import ACQUIRE_SECONDS, Pool
 from mts_common.health import Health, serve_health
+from mts_common.levels import watch
 from mts_common.outbox import Relay
 from mts_common.publisher import PublishFailed
 from mts_common.requests import NoReply
@@ -30,6 +31,7 @@ from mts_scheduler.consumers import Consumers
 from mts_scheduler.grants import Grants
 from mts_scheduler.housekeeping import tidy
 from mts_scheduler.leases import Calm, Leases
+from mts_scheduler.levels import job_levels, line_levels
 from mts_scheduler.settings import SchedulerSettings
 from mts_scheduler.settling import Settling
 from mts_scheduler.statements import SQL
@@ -54,7 +56,8 @@ async def serve(settings: SchedulerSettings, stop: asyncio.Event) -> None:
 
 async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, stop: asyncio.Event) -> None:
     relay = Relay(pool, OUTBOX, broker.publisher)
-    asks = Asks(Grants(pool, settings).claim)
+    grants = Grants(pool, settings)
+    asks = Asks(grants.claim)
 
     def changed() -> None:
         relay.wake()
@@ -75,6 +78,7 @@ async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, st
         stop,
         {
             "health": serve_health(health, settings.health_host, settings.health_port),
+            "levels": watch(pool, OUTBOX.schema, OUTBOX.levels, job_levels(grants), line_levels()),
             "relay": relay.run(),
             "asks": asks.run(),
             "requests": broker.consume(SCHEDULER_REQUESTS, consumers.requested),

@@ -108,6 +108,12 @@ RETURNING
     coms_settings, outstation_address, serial_number, password, survey_days, survey_from, run_windows, traceparent,
     received_at, scheduler_knows, results_knows
 
+-- name: unsettled_age
+-- Seconds since the oldest test was accepted of which not both who were told have said that they know it.
+SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8
+FROM gateway.test
+WHERE removed_at IS NULL AND NOT (scheduler_knows AND results_knows)
+
 -- name: settle
 -- What the scheduler ($1) and results ($2) have said they know.
 UPDATE gateway.test

@@ -1,7 +1,7 @@
 -- name: lock_jobs
 -- Jobs that are still open, locked in key order.
 SELECT job.test_id, job.state, job.kind, job.attempt, job.tries, job.counted, job.costless, job.reported, job.sections,
-    job.alone, job.ready_at, job.call_id, job.traceparent, call.not_after
+    job.alone, job.ready_at, job.call_id, job.traceparent, job.client_id, job.received_at, call.not_after
 FROM scheduler.job
 LEFT JOIN scheduler.call USING (call_id)
 WHERE job.test_id = ANY ($1::bigint[]) AND job.state IN ('held', 'called')
