@@ -18,7 +18,7 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from mts_common import database, metrics
-from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, no_stray_cancel, unpack
+from mts_common.amqp import BROKER_AWAY, Backoff, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import Publisher, PublishFailed
 from mts_common.topology import EventQueue
@@ -121,7 +121,7 @@ class Consumer:
                 self._slow_down(batch)
                 metrics.CONSUMED.add(len(batch), self._measured)
                 with metrics.PROCESSING.time(self._measured):
-                    await self._settle(batch)
+                    await self.settle(batch)
                 await _acknowledge(channel, batch)
                 self._speed_up(batch)
         finally:
@@ -153,7 +153,8 @@ class Consumer:
             pass
         return batch
 
-    async def _settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+    async def settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        """Do all that must be done before the messages are acknowledged."""
         items: list[Message] = []
         for message in batch:
             items += await self._items(message)
@@ -168,7 +169,7 @@ class Consumer:
             if model is None:
                 raise MalformedMessage(f"a message of kind {message.type!r} has no place here")
             return list(decode(model, unpack(message)))
-        except (MalformedMessage, BodyTooLarge, OSError, EOFError) as error:
+        except MalformedMessage as error:
             await self._put_aside(message.type or "", message.body, str(error))
             return []
 
@@ -194,8 +195,7 @@ class Consumer:
                 return
 
     async def _put_aside(self, kind: str, body: bytes, reason: str) -> None:
-        reasons = {"mts-queue": self._queue.name, "mts-reason": reason[:500]}
-        await self._publisher.dead_letter(kind, body, reasons)
+        await self._publisher.dead_letter(self._queue, kind, body, reason[:500])
         metrics.DEAD_LETTERS.add(1, self._measured)
         self._dead_in_a_row += 1
         if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from mts_common import database, metrics
-from mts_common.database import Connection, Pool, Statements
+from mts_common.database import Connection, Pool, schema_statements
 from mts_common.instruments import Gauge
 
 PAUSE_SECONDS = 15.0
@@ -60,7 +60,7 @@ async def read_once(pool: Pool, levels: Levels) -> None:
 
 def table_levels(schema: str) -> Levels:
     """Size, rows and vacuum of a schema's tables. Partitions count as their parent."""
-    sql = {name: text.format(schema=schema) for name, text in Statements("mts_common").items()}
+    sql = schema_statements(schema)
 
     async def read(connection: Connection) -> None:
         tables = await connection.fetch(sql["tables"])

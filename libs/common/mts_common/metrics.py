@@ -183,7 +183,13 @@ ASKING: Histogram[Messaging] = Histogram(
 DEAD_LETTERS: Counter[Messaging] = Counter(
     "mts.messages.dead",
     "{message}",
-    "Messages of a queue that were put aside in mts.dead",
+    "Messages of a queue that were put aside, each time that it happened",
+    ("messaging.destination.name",),
+)
+DEAD_LETTERS_KEPT: Gauge[Messaging] = Gauge(
+    "mts.dead_letters",
+    "{message}",
+    "Messages of a queue that were put aside and that nobody has put back or removed",
     ("messaging.destination.name",),
 )
 OUTBOX_SIZE: Gauge[Schema] = Gauge(

@@ -26,7 +26,7 @@ import asyncpg
 
 from mts_common import database, failpoints, metrics
 from mts_common.amqp import Backoff
-from mts_common.database import Connection, Pool, Statements
+from mts_common.database import Connection, Pool, schema_statements
 from mts_common.levels import Levels
 from mts_common.messages import VERSION, Message
 from mts_common.publisher import BrokerUnreachable, Publisher, PublishRefused
@@ -45,7 +45,7 @@ class Outbox:
 
     def __init__(self, schema: str) -> None:
         self.schema = schema
-        self.statements = {name: text.format(schema=schema) for name, text in Statements("mts_common").items()}
+        self.statements = schema_statements(schema)
 
     async def put(self, connection: Connection, items: Sequence[Message]) -> None:
         """Write what is to be told; it is told if and only if the caller's transaction commits."""

@@ -22,9 +22,12 @@ from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
 from mts_gateway.cancel import Canceller
+from mts_gateway.carbontrack.app import application as carbontrack_application
 from mts_gateway.clients import Clients
+from mts_gateway.endpoint import Bounds
 from mts_gateway.housekeeping import Housekeeping
 from mts_gateway.new_test import Rules
+from mts_gateway.origin import Origin
 from mts_gateway.protocol import BoundedProtocol
 from mts_gateway.reading import Reader
 from mts_gateway.routes_admin import Admin
@@ -33,6 +36,8 @@ from mts_gateway.routes_queries import Queries
 from mts_gateway.routes_service import Service
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
+from mts_gateway.users import Users
+from mts_gateway.warranty.app import application as warranty_application
 from mts_gateway.web import Guard, application
 
 SCHEMA = "gateway"
@@ -60,6 +65,8 @@ class Gateway:
         vault = Vault(key.get_secret_value() for key in settings.meter_keys)
         self.relay = Relay(pool, outbox, broker.publisher)
         self.admission = Admission(pool, self._own["admit"], settings.limits)
+        self.users = Users(pool, self._own, settings.limits)
+        self._bounds = Bounds(asyncio.Semaphore(settings.max_requests), settings.max_body_bytes)
         self.acceptor = Acceptor(pool, self._own, outbox, vault, settings.settle_after_seconds, self.relay.wake)
         self.settler = Settler(
             pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
@@ -68,13 +75,22 @@ class Gateway:
         stored = {"database": self._check_database, "results": self._check_views}
         self.health = Health(stored)
         self._parts = Health({**stored, "broker": broker.check})
-        self.app = self._app(vault)
+        carbontrack = carbontrack_application()
+        self.app = Origin(
+            self._api(vault),
+            {
+                "oauth": carbontrack,
+                "token": carbontrack,
+                "ctapi": carbontrack,
+                "fscmrestapi": warranty_application(),
+            },
+        )
 
     async def check(self) -> None:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
 
-    def _app(self, vault: Vault) -> Guard:
+    def _api(self, vault: Vault) -> Guard:
         settings = self._settings
         reader = Reader(
             self._pool,
@@ -92,13 +108,7 @@ class Gateway:
             Admin(Clients(self._pool, self._own), reader).router(),
             Service(self._parts, self.health).router(),
         )
-        return application(
-            routers,
-            self.admission,
-            openapi.document(settings.limits),
-            body_limit=settings.max_body_bytes,
-            at_once=settings.max_requests,
-        )
+        return application(routers, self.admission, openapi.document(settings.limits), self._bounds)
 
     async def _check_database(self) -> None:
         async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
@@ -170,7 +180,7 @@ class _Server(HttpServer):
             self._on_started(port)
 
 
-def _server_config(settings: GatewaySettings, app: Guard) -> uvicorn.Config:
+def _server_config(settings: GatewaySettings, app: Origin) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.http_host,
