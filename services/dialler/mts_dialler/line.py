@@ -114,14 +114,15 @@ class Line:
         self._spend(len(data))
         return data
 
-    async def settle(self) -> None:
-        """Reads and drops what still comes, until nothing came for `limits.settle_seconds`.
+    async def settle(self, seconds: float | None = None) -> None:
+        """Reads and drops what still comes, until nothing came for `seconds` (`limits.settle_seconds`).
 
         For use before a sign-on, after a break and before a repeat. Raises `LineDropped`, `CallTooLong`.
         """
+        seconds = self.limits.settle_seconds if seconds is None else seconds
         while True:
             try:
-                await self.receive(self.limits.settle_seconds)
+                await self.receive(seconds)
             except MeterSilent:
                 return
 

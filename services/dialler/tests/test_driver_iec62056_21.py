@@ -246,8 +246,27 @@ async def test_an_emh_meter_gives_its_profile_in_blocks_without_line_ends() -> N
     meter = Meter(identification="/EMH5\\@\\201LZQJL0013F")
     test = await Test(meter, meter_type="EMH_LZQJ", survey=days(2)).run()
     assert all_read(test)
-    assert "R6 P.01(0241101000000;0241102000000;8)" in meter.commands
+    assert "R6 P.01(0241101000000;0241102000000;24)" in meter.commands
     assert len(test.survey()["kvarh Q1"].readings) == 96
+
+
+@pytest.mark.parametrize("refusal", ["P.01(ERROR)", "P.01(ER02)"])
+async def test_an_emh_meter_that_takes_no_long_blocks_is_asked_for_short_ones(refusal: str) -> None:
+    def profile(request: str) -> str:
+        return half_hours(request) if request.endswith(";8") else refusal
+
+    meter = Meter(identification="/EMH5\\@\\201LZQJL0013F", profile=profile)
+    test = await Test(meter, meter_type="EMH_LZQJ", survey=days(2)).run()
+    assert all_read(test)
+    assert [command.rpartition(";")[2] for command in meter.commands if "P.01" in command] == ["24)", "8)", "8)"]
+    assert len(test.survey()["kvarh Q1"].readings) == 96
+
+
+async def test_an_emh_meter_with_an_empty_profile_is_asked_in_both_ways() -> None:
+    meter = Meter(identification="/EMH5\\@\\201LZQJL0013F", profile=fixed("P.01(ERROR)"), password=PASSWORD)
+    test = await Test(meter, meter_type="EMH_LZQJ", password=PASSWORD, survey=days(1)).run()
+    assert all_read(test)
+    assert test.survey() == {}
 
 
 async def test_an_mt174_is_read_out_alone() -> None:

@@ -30,6 +30,7 @@ DAY_END = timedelta(minutes=5)  # so long before midnight tomorrow counts as tod
 READY = 0x80
 READY_SECONDS = 60.0
 READY_POLLS = 200
+READY_PAUSE_SECONDS = 0.3
 
 _OPEN = frozenset({Section.SERIAL_NUMBER, Section.PROPERTIES})
 _WITH_PASSWORD = _OPEN | {
@@ -266,7 +267,7 @@ class _Reading:
                 return
             if line.monotonic() >= end:
                 break
-            await self._session.exchange.settle()
+            await line.settle(READY_PAUSE_SECONDS)
         raise IdentityUnread.of(identities.INSTANTANEOUS_REQUEST, "the values were not ready in time")
 
     # --- survey
