@@ -377,9 +377,25 @@ async def test_the_clock_counts_from_when_it_came_not_from_the_end_of_the_list()
     test = Test(Meter(), meter_type="IEC62056_21")
     test.line = Line(Slow(test.clock, test.meter), clock=test.clock)
     await test.run()
-    # The identification takes one second, the clock stands in the first 64 characters of the list.
+    # The identification takes one second, and one more the first 64 characters of the list, in which the clock stands;
+    # half of that one was the way to the meter.
     assert test.report.clock is not None
-    assert test.report.clock.offset_seconds == -5
+    assert test.report.clock.offset_seconds == -4
+
+
+async def test_a_list_that_is_given_again_has_the_clock_of_the_second_time() -> None:
+    def damaged_once(reply: bytes, number: int) -> list[Reply]:
+        if number == 2:
+            return [reply[:-1] + bytes([reply[-1] ^ 0x55])]
+        if number == 3:
+            test.clock.advance(20)
+            return [data_message(READOUT.replace("120027", "120037"))]
+        return [reply]
+
+    test = Test(Meter(spoil=damaged_once), meter_type="IEC62056_21")
+    await test.run()
+    assert test.report.clock is not None
+    assert test.report.clock.offset_seconds == -3
 
 
 async def test_an_error_register_is_told_as_an_event() -> None:

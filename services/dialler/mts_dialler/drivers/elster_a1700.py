@@ -147,7 +147,7 @@ class _Reading:
         zone = self._terms.zone
         time = nearest(wall, zone, arrived) if self._daylight_saving else standard_to_utc(wall, zone)
         self._clock_error = wall - _wall(arrived, zone)
-        self._report.clock = meter_clock(time, arrived)
+        self._report.clock = meter_clock(time, arrived, self._session.exchange.line.delay)
 
     async def _read_daylight_saving(self) -> None:
         (flags,) = await self._session.read(identities.DAYLIGHT_SAVING, 1)

@@ -64,12 +64,12 @@ class Exchange:
         return self._connection.state is not State.SIGNED_OFF
 
     def watch(self, text: bytes) -> None:
-        """From now on note when `text` is first received."""
-        self._watched, self._watched_at, self._tail = text, None, b""
+        """From now on note when `text` is first received in each answer."""
+        self._watched = text
 
     @property
     def watched_at(self) -> datetime:
-        """When the watched text came; if it has not, when the last message was complete."""
+        """When the watched text came in the last answer; if it did not, when that was complete."""
         return self._watched_at or self.answered_at
 
     async def read_out(self, address: str, list_character: str = "?") -> tuple[Identification, str]:
@@ -237,6 +237,7 @@ class Exchange:
         if isinstance(action, Command) and self._connection.state is State.SIGNED_OFF:
             raise MeterRefused("the meter has signed off")
         data = self._connection.send(action)
+        self._watched_at, self._tail = None, b""
         self._echo.sent(data)
         await self.line.send(self._codec.encode(data), note)
 
