@@ -112,6 +112,7 @@ class EdmiSession:
         try:
             logout = Logout()
             logout.parse(await self._exchange(self._link.ask(logout.encode()), "logout"))
+            self.line.note("logged out")
         except (DiallerError, RemoteProtocolError) as error:
             self.line.note(f"not logged out: {error}")
 

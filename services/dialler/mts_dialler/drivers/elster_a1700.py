@@ -144,6 +144,7 @@ class _Reading:
         data = await self._session.read(*self._kind.clock)
         arrived = self._session.exchange.answered_at
         wall = self._kind.parse_clock(data)
+        self._session.exchange.line.note(f"clock: {wall}")
         zone = self._terms.zone
         time = nearest(wall, zone, arrived) if self._daylight_saving else standard_to_utc(wall, zone)
         self._clock_error = wall - _wall(arrived, zone)

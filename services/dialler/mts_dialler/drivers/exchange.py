@@ -36,6 +36,7 @@ from mts_dialler.protocols.parity import CharacterFormat
 
 ATTEMPTS = 3  # of anything that may be repeated
 MAX_BLOCKS = 4096
+SHORT_TEXT = 40  # characters that the trace repeats beside the bytes
 SLOWEST = "0"  # the baud character of 300 Bd
 BAUDS = dict(zip("0123456", (300, 600, 1200, 2400, 4800, 9600, 19200), strict=True))
 BAUDS_OF_MODE_B = dict(zip("ABCDEF", (600, 1200, 2400, 4800, 9600, 19200), strict=True))
@@ -97,12 +98,16 @@ class Exchange:
         if not isinstance(event, Ack):
             raise _unusable("the password", event)
 
-    async def ask(self, command: Command) -> Event:
-        """The meter's answer. A command that is refused by NAK, lost, damaged or cut short is repeated as it is."""
+    async def ask(self, command: Command, what: str = "") -> Event:
+        """The meter's answer. A command that is refused by NAK, lost, damaged or cut short is repeated as it is.
+
+        `what` it asks for, for the reader of the trace.
+        """
         failure: DiallerError = MeterSilent(f"no answer to {command.data}")
+        note = f"{command.code} {command.data} {what}".rstrip()
         for attempt in range(ATTEMPTS):
             try:
-                event = await self._say(command, f"{command.code} {command.data}")
+                event = await self._say(command, note)
             except (MeterSilent, FrameGarbled) as error:
                 failure = error
             else:
@@ -292,6 +297,8 @@ def _described(event: Event) -> str:
             return f"identification {event}"
         case ErrorMessage(text):
             return f"error {text}"
+        case DataMessage(text) if len(text) <= SHORT_TEXT:
+            return f"data {text.strip()}"
         case DataMessage(text) | PartialBlock(text) | Truncated(text):
             return f"{_WORDS[type(event)]}, {len(text)} characters"
         case _:
