@@ -34,7 +34,7 @@ from mts_common import database
 from mts_common.amqp import Backoff, Link
 from mts_common.consumer import Batching, Consumer
 from mts_common.database import Pool, schema_statements
-from mts_common.messages import (
+from mts_common.operator_messages import (
     DeadLetter,
     ListDeadLetters,
     ListDeadLettersReply,
