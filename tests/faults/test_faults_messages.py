@@ -50,9 +50,11 @@ def test_what_cannot_be_read_is_put_aside_with_its_reason_and_blocks_nobody(
     workload.run(calls=6)
     system.poison += len(UNREADABLE)
     checker.verify(workload)
-    assert dead(system)[-len(UNREADABLE) :] == [(queue, kind) for kind, _, _ in UNREADABLE]
-    for found, (_, _, reason) in zip(reasons(system)[-len(UNREADABLE) :], UNREADABLE, strict=True):
-        assert reason in found
+    letters = system.dead_letters()[-len(UNREADABLE) :]
+    found = {letter["body"]: (letter["queue"], letter["kind"], letter["reason"]) for letter in letters}
+    for kind, body, reason in UNREADABLE:
+        assert found[body][:2] == (queue, kind)
+        assert reason in found[body][2]
 
 
 def test_an_item_whose_handler_always_fails_is_put_aside_alone(
@@ -67,7 +69,8 @@ def test_an_item_whose_handler_always_fails_is_put_aside_alone(
     run_apart(_publish(system, [(done.kind, encode([*neighbours, impossible, *neighbours]))]))
     system.poison += 1
     checker.verify(workload)
-    assert dead(system)[-1] == (topology.RESULTS_OUTCOMES.name, done.kind)
+    letter = system.dead_letters()[-1]
+    assert (letter["queue"], letter["kind"]) == (topology.RESULTS_OUTCOMES.name, done.kind)
 
 
 def test_unknown_fields_are_ignored(system: System, workload: Workload, checker: Checker) -> None:
@@ -80,15 +83,6 @@ def test_unknown_fields_are_ignored(system: System, workload: Workload, checker:
 
 def jobs(system: System) -> list[tuple[object, ...]]:
     return [tuple(row) for row in system.query("SELECT test_id, state, attempt, tries FROM scheduler.job ORDER BY 1")]
-
-
-def dead(system: System) -> list[tuple[str, str]]:
-    """Queue and kind of what has been put aside, oldest first."""
-    return [(letter["queue"], letter["kind"]) for letter in system.dead_letters()]
-
-
-def reasons(system: System) -> list[str]:
-    return [letter["reason"] for letter in system.dead_letters()]
 
 
 async def _tap(system: System) -> str:

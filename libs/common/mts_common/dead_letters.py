@@ -35,7 +35,7 @@ from mts_common.amqp import Backoff, Link
 from mts_common.consumer import Batching, Consumer
 from mts_common.database import Connection, Pool, schema_statements
 from mts_common.levels import Levels
-from mts_common.messages import (
+from mts_common.operator_messages import (
     DeadLetter,
     ListDeadLetters,
     ListDeadLettersReply,

@@ -499,62 +499,6 @@ class SettleOutcomesReply(Message):
     unreported: tuple[int, ...]
 
 
-class ListDeadLetters(Message):
-    """gateway → scheduler, results: your dead letters, oldest first; of one queue, or those of these ids alone.
-
-    `with_text`: with what they say, as far as it may be shown.
-    """
-
-    kind = "dead.list"
-
-    queue: str | None = None
-    ids: tuple[int, ...] | None = None
-    limit: int = Field(default=100, ge=0, le=1000)
-    offset: int = Field(default=0, ge=0)
-    with_text: bool = False
-
-
-class DeadLetter(Part):
-    """A message that no consumer could handle. `size`: bytes as it travelled; `died_at`: when it was put aside last.
-
-    `text` is its JSON with secrets struck out and cut at `dead_letters.SHOWN_CHARACTERS`; None: not asked for, or not
-    JSON, and then nobody can say what is secret in it.
-    """
-
-    id: int
-    queue: str
-    message_kind: str
-    reason: str
-    size: int
-    died_at: AwareDatetime
-    text: str | None = None
-
-
-class ListDeadLettersReply(Message):
-    """`total` counts all that match."""
-
-    kind = "dead.list-reply"
-
-    total: int
-    letters: tuple[DeadLetter, ...]
-
-
-class RequeueDeadLetters(Message):
-    """gateway → scheduler, results: put these back into the queues they come from."""
-
-    kind = "dead.requeue"
-
-    ids: tuple[int, ...] = Field(max_length=1000)
-
-
-class RequeueDeadLettersReply(Message):
-    """`requeued` are in their queues again; the others are not known, or the broker did not take them and they stay."""
-
-    kind = "dead.requeue-reply"
-
-    requeued: tuple[int, ...]
-
-
 def all_kinds() -> dict[str, type[Message]]:
     """Every message by its kind."""
     found: dict[str, type[Message]] = {}

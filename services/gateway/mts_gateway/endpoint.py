@@ -117,6 +117,7 @@ async def admitted(request: Request, needed: SecurityScopes) -> Caller:
 MTS = Security(admitted, scopes=["mts"])
 ADMIN = Security(admitted, scopes=["admin"])
 MtsCaller = Annotated[Caller, MTS]
+AdminCaller = Annotated[Caller, ADMIN]
 
 
 async def apart(work: Callable[[bytes], Result], body: bytes) -> Result:

@@ -14,10 +14,12 @@ import uvicorn
 from mts_common import database, metrics, service
 from mts_common.broker import Broker
 from mts_common.database import Connection, Pool, Statements
+from mts_common.dead_letters import DeadLetters
 from mts_common.health import Health, HttpServer, serve_health
 from mts_common.levels import Levels, watch
 from mts_common.outbox import Outbox, Relay
 from mts_common.security import Vault
+from mts_common.topology import RESULTS_DEAD, RESULTS_REQUEUES, SCHEDULER_DEAD, SCHEDULER_REQUEUES
 from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
@@ -27,6 +29,8 @@ from mts_gateway.clients import Clients
 from mts_gateway.endpoint import Bounds
 from mts_gateway.housekeeping import Housekeeping
 from mts_gateway.new_test import Rules
+from mts_gateway.operations.asking import Letters, RemoteLetters, Scheduler
+from mts_gateway.operations.routes import Operations
 from mts_gateway.origin import Origin
 from mts_gateway.protocol import BoundedProtocol
 from mts_gateway.reading import Reader
@@ -71,6 +75,7 @@ class Gateway:
         self.settler = Settler(
             pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
         )
+        self.letters = DeadLetters(pool, SCHEMA, broker.publisher)
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
         stored = {"database": self._check_database, "results": self._check_views}
         self.health = Health(stored)
@@ -106,9 +111,18 @@ class Gateway:
             Commands(self.acceptor, canceller, rules, _now).router(),
             Queries(reader, settings.limits, _now).router(),
             Admin(Clients(self._pool, self._own), reader).router(),
+            Operations(Scheduler(self._broker.requester), self._letters()).router(),
             Service(self._parts, self.health).router(),
         )
         return application(routers, self.admission, openapi.document(settings.limits), self._bounds)
+
+    def _letters(self) -> dict[str, Letters]:
+        requester = self._broker.requester
+        return {
+            "gateway": self.letters,
+            "scheduler": RemoteLetters(requester, SCHEDULER_DEAD, SCHEDULER_REQUEUES),
+            "results": RemoteLetters(requester, RESULTS_DEAD, RESULTS_REQUEUES),
+        }
 
     async def _check_database(self) -> None:
         async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
@@ -144,6 +158,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
             "levels": watch(pool, SCHEMA, *gateway.levels),
             "relay": gateway.relay.run(),
             "settler": gateway.settler.run(),
+            "dead letters": broker.collect_dead(gateway.letters),
             "housekeeping": gateway.housekeeping.run(),
         }
         await service.until_stopped(drained, parts)

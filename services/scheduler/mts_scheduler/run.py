@@ -21,6 +21,10 @@ from mts_common.topology import (
     CALL_WANTS,
     CANCELS,
     DIALLER_ALIVES,
+    JOB_CHANGES,
+    JOB_LISTS,
+    LINE_LISTS,
+    QUARANTINE_LIFTS,
     SCHEDULER_ATTEMPTS,
     SCHEDULER_CALLS,
     SCHEDULER_DEAD,
@@ -35,6 +39,7 @@ from mts_scheduler.grants import Grants
 from mts_scheduler.housekeeping import tidy
 from mts_scheduler.leases import Calm, Leases
 from mts_scheduler.levels import job_levels, line_levels
+from mts_scheduler.operators import Operators
 from mts_scheduler.settings import SchedulerSettings
 from mts_scheduler.settling import Settling
 from mts_scheduler.statements import SQL
@@ -69,6 +74,7 @@ async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, st
     consumers = Consumers(pool, settings, changed)
     leases = Leases(pool, settings, changed)
     settling = Settling(pool, settings, broker.requester, changed)
+    operators = Operators(pool, changed)
     letters = DeadLetters(pool, "scheduler", broker.publisher)
     look = min(5.0, settings.lease_seconds / LOOKS_PER_LEASE)
     calm = Calm(settings.lease_seconds, time.monotonic)
@@ -93,6 +99,10 @@ async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, st
             "call.released": broker.serve(CALL_RELEASES, leases.released),
             "test.cancel": broker.serve(CANCELS, Cancels(pool, settings, changed).serve),
             "settle.requests": broker.serve(SCHEDULER_SETTLES, settling.requests),
+            "jobs.list": broker.serve(JOB_LISTS, operators.list_jobs),
+            "jobs.change": broker.serve(JOB_CHANGES, operators.change_jobs),
+            "lines.list": broker.serve(LINE_LISTS, operators.list_lines),
+            "quarantine.lift": broker.serve(QUARANTINE_LIFTS, operators.lift_quarantine),
             "dead letters": broker.collect_dead(letters),
             "dead.list": broker.serve(SCHEDULER_DEAD, letters.serve_list),
             "dead.requeue": broker.serve(SCHEDULER_REQUEUES, letters.serve_requeue),
