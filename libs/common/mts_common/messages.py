@@ -28,7 +28,9 @@ class MalformedMessage(ValueError):
 class Message(BaseModel):
     """One fact or question; `kind` is its AMQP type and routing key."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
+    )
 
     kind: ClassVar[str]
 
@@ -125,7 +127,7 @@ class RegisterCategory(StrEnum):
 class Part(BaseModel):
     """A value inside a message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 def zone_key(name: str) -> str:

@@ -24,7 +24,7 @@ from mts_gateway.cancel import Canceller
 from mts_gateway.clients import Clients
 from mts_gateway.housekeeping import Housekeeping
 from mts_gateway.new_test import Rules
-from mts_gateway.protocol import BoundedProtocol
+from mts_gateway.protocol import CONNECTIONS, BoundedProtocol
 from mts_gateway.reading import Reader
 from mts_gateway.routes_admin import Admin
 from mts_gateway.routes_commands import Commands
@@ -37,6 +37,7 @@ from mts_gateway.web import Guard, application
 SCHEMA = "gateway"
 KEEP_ALIVE_SECONDS = 30
 DRAIN_SECONDS = 15
+SPARE_FILES = 256  # for everything but the clients' connections
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class Gateway:
 
 async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callable[[int], None] | None = None) -> None:
     """Serve until `stop` is set, then finish the requests under way. `on_started` is given the port."""
+    service.allow_open_files(CONNECTIONS + SPARE_FILES)
     async with AsyncExitStack() as open_things:
         pool = await open_things.enter_async_context(
             database.open_pool(

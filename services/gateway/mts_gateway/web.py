@@ -6,7 +6,6 @@ Nothing here or below answers anything but JSON.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -88,7 +87,7 @@ def application(
     )
     app.openapi = lambda: dict(document)  # type: ignore[method-assign]
     app.state.admission = admission
-    app.state.bounds = Bounds(asyncio.Semaphore(at_once), body_limit)
+    app.state.bounds = Bounds(at_once, body_limit)
     for router in routers:
         app.include_router(router)
     return Guard(app)
