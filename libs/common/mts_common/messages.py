@@ -361,14 +361,18 @@ class GrantedTest(TestTerms):
 
 
 class GrantedCall(Part):
-    """One call: `tests` share the line and its settings. Not to be dialled after `not_after`."""
+    """One call: `tests` share the line and its settings.
+
+    `seconds_left`: of the run window, by the database's clock when the ask was answered; None = bound to none. It is a
+    length of time because the dialler's wall clock may be wrong.
+    """
 
     call_id: UUID
     remote_address: str
     canonical_address: str
     transport: Transport
     coms_settings: str | None = None
-    not_after: AwareDatetime | None = None
+    seconds_left: float | None = None
     tests: tuple[GrantedTest, ...]
 
 
