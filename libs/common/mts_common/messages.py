@@ -28,7 +28,9 @@ class MalformedMessage(ValueError):
 class Message(BaseModel):
     """One fact or question; `kind` is its AMQP type and routing key."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
+    )
 
     kind: ClassVar[str]
 
@@ -125,7 +127,7 @@ class RegisterCategory(StrEnum):
 class Part(BaseModel):
     """A value inside a message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 def zone_key(name: str) -> str:
@@ -391,14 +393,18 @@ class GrantedTest(TestTerms):
 
 
 class GrantedCall(Part):
-    """One call: `tests` share the line and its settings. Not to be dialled after `not_after`."""
+    """One call: `tests` share the line and its settings.
+
+    `seconds_left`: of the run window, by the database's clock when the ask was answered; None = bound to none. It is a
+    length of time because the dialler's wall clock may be wrong.
+    """
 
     call_id: UUID
     remote_address: str
     canonical_address: str
     transport: Transport
     coms_settings: str | None = None
-    not_after: AwareDatetime | None = None
+    seconds_left: float | None = None
     tests: tuple[GrantedTest, ...]
 
 

@@ -120,7 +120,7 @@ SAMPLES: list[m.Message] = [
                 remote_address="10.2.3.4:3400",
                 canonical_address="10.2.3.4:3400",
                 transport=m.Transport.TCP,
-                not_after=AT,
+                seconds_left=5400.5,
                 tests=(m.GrantedTest.model_validate(TERMS | {"attempt": 2, "tries": 1}),),
             ),
         ),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -32,8 +30,6 @@ from mts_dialler.worker import Worker
 SERVICE = "dialler"
 SPARE_FILES = 256  # for everything but the lines: broker, logs, libraries
 
-_log = logging.getLogger(__name__)
-
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -51,7 +47,7 @@ def run() -> None:
 
 async def work(settings: DiallerSettings, drivers: Mapping[str, Driver], stop: asyncio.Event) -> None:
     """The service: runs until `stop` is set, then drains and returns."""
-    allow_open_files(settings.tcp_lines + SPARE_FILES)
+    service.allow_open_files(settings.tcp_lines + SPARE_FILES)
     lines = read_lines(settings.lines_file) if settings.lines_file else ()
     async with (
         Broker(settings.amqp_url.get_secret_value(), SERVICE) as broker,
@@ -77,16 +73,6 @@ async def work(settings: DiallerSettings, drivers: Mapping[str, Driver], stop: a
             drained,
             {"worker": until_drained(), "health": serve_health(health, settings.health_host, settings.health_port)},
         )
-
-
-def allow_open_files(wanted: int) -> None:
-    """Raises this process's limit of open files, of which every line is one, to `wanted` as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if reachable < wanted:
-        _log.warning("only %d of %d files may be opened", hard, wanted, extra={"action": "few-files"})
-    if soft != resource.RLIM_INFINITY and soft < reachable:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
 
 
 def make_workers(

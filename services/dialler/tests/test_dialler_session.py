@@ -123,13 +123,13 @@ def a_test(test_id: int, **changes: object) -> GrantedTest:
     return GrantedTest.model_validate(fields | changes)
 
 
-def a_call(*tests: GrantedTest, not_after: datetime | None = None) -> GrantedCall:
+def a_call(*tests: GrantedTest, seconds_left: float | None = None) -> GrantedCall:
     return GrantedCall(
         call_id=CALL_ID,
         remote_address="203.0.113.7:4059",
         canonical_address="203.0.113.7:4059",
         transport=Transport.TCP,
-        not_after=not_after,
+        seconds_left=seconds_left,
         tests=tests,
     )
 
@@ -151,7 +151,8 @@ class Bench:
         )
 
     async def run(self, call: GrantedCall) -> CallFinished:
-        return await run_call(self.equipment, self.dial, call, self.told.append)
+        window_ends = None if call.seconds_left is None else self.clock.monotonic() + call.seconds_left
+        return await run_call(self.equipment, self.dial, call, self.told.append, window_ends)
 
     def outcomes(self) -> list[tuple[int, Outcome, FailureKind | None]]:
         return [(told.report.test_id, told.report.outcome, told.report.failure) for told in self.told]
@@ -258,21 +259,20 @@ async def test_a_refused_dial_ends_every_test_without_a_connection() -> None:
 
 async def test_a_call_granted_too_late_is_not_dialled() -> None:
     bench = Bench()
-    late = bench.clock.now() + timedelta(seconds=19)
-    await bench.run(a_call(a_test(1), a_test(2), not_after=late))
+    await bench.run(a_call(a_test(1), a_test(2), seconds_left=19))
     assert {told.report.failure for told in bench.told} == {FailureKind.WINDOW_CLOSED}
     assert bench.dial.dialled == 0
 
 
 async def test_a_call_that_just_fits_is_dialled() -> None:
     bench = Bench(read_well)
-    await bench.run(a_call(a_test(1), not_after=bench.clock.now() + timedelta(seconds=20)))
+    await bench.run(a_call(a_test(1), seconds_left=20))
     assert bench.outcomes() == [(1, Outcome.SUCCESS, None)]
 
 
 async def test_no_test_of_a_call_begins_after_the_window() -> None:
     bench = Bench(read_well)
-    await bench.run(a_call(a_test(1), a_test(2), not_after=bench.clock.now() + timedelta(seconds=20)))
+    await bench.run(a_call(a_test(1), a_test(2), seconds_left=20))
     assert bench.outcomes() == [(1, Outcome.SUCCESS, None), (2, Outcome.ERROR, FailureKind.WINDOW_CLOSED)]
     assert bench.dial.channels[0].closed
 

@@ -32,7 +32,7 @@ from mts_gateway.new_test import Rules
 from mts_gateway.operations.asking import Letters, RemoteLetters, Scheduler
 from mts_gateway.operations.routes import Operations
 from mts_gateway.origin import Origin
-from mts_gateway.protocol import BoundedProtocol
+from mts_gateway.protocol import CONNECTIONS, BoundedProtocol
 from mts_gateway.reading import Reader
 from mts_gateway.routes_admin import Admin
 from mts_gateway.routes_commands import Commands
@@ -47,6 +47,7 @@ from mts_gateway.web import Guard, application
 SCHEMA = "gateway"
 KEEP_ALIVE_SECONDS = 30
 DRAIN_SECONDS = 15
+SPARE_FILES = 256  # for everything but the clients' connections
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Gateway:
         self.relay = Relay(pool, outbox, broker.publisher)
         self.admission = Admission(pool, self._own["admit"], settings.limits)
         self.users = Users(pool, self._own, settings.limits)
-        self._bounds = Bounds(asyncio.Semaphore(settings.max_requests), settings.max_body_bytes)
+        self._bounds = Bounds(settings.max_requests, settings.max_body_bytes)
         self.acceptor = Acceptor(pool, self._own, outbox, vault, settings.settle_after_seconds, self.relay.wake)
         self.settler = Settler(
             pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
@@ -139,6 +140,7 @@ class Gateway:
 
 async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callable[[int], None] | None = None) -> None:
     """Serve until `stop` is set, then finish the requests under way. `on_started` is given the port."""
+    service.allow_open_files(CONNECTIONS + SPARE_FILES)
     async with AsyncExitStack() as open_things:
         pool = await open_things.enter_async_context(
             database.open_pool(

@@ -112,7 +112,7 @@ class Leases:
                 self.settings.quarantine_seconds,
             )
             await connection.execute(SQL["forget_diallers"])
-        metrics.LOST_CALLS.add(len(addresses))
+        metrics.LOST_CALLS.add(len(ended))
         return bool(calls or tests)
 
     async def _end_lost_tests(self, connection: Connection, calls: dict[int, Any]) -> None:
