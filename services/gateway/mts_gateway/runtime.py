@@ -16,6 +16,7 @@ from mts_common.broker import Broker
 from mts_common.database import Pool, Statements
 from mts_common.health import Health, HttpServer, serve_health
 from mts_common.outbox import Outbox, Relay
+from mts_common.pulse import Pulses
 from mts_common.security import Vault
 from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
@@ -57,21 +58,22 @@ class Gateway:
         self._settings = settings
         self._pool = pool
         self._broker = broker
+        self.pulses = Pulses()
         self._own = Statements("mts_gateway")
         self._views = Statements("mts_gateway.results")
         outbox = Outbox(SCHEMA)
         vault = Vault(key.get_secret_value() for key in settings.meter_keys)
-        self.relay = Relay(pool, outbox, broker.publisher)
+        self.relay = Relay(pool, outbox, broker.publisher, self.pulses)
         self.admission = Admission(pool, self._own["admit"], settings.limits)
         self.users = Users(pool, self._own, settings.limits)
         self._bounds = Bounds(asyncio.Semaphore(settings.max_requests), settings.max_body_bytes)
         self.acceptor = Acceptor(pool, self._own, outbox, vault, settings.settle_after_seconds, self.relay.wake)
         self.settler = Settler(
-            pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
+            pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake, self.pulses
         )
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
         stored = {"database": self._check_database, "results": self._check_views}
-        self.health = Health(stored)
+        self.health = Health(stored, self.pulses)
         self._parts = Health({**stored, "broker": broker.check})
         carbontrack = carbontrack_application()
         self.app = Origin(
@@ -139,6 +141,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
             "relay": gateway.relay.run(),
             "settler": gateway.settler.run(),
             "housekeeping": gateway.housekeeping.run(),
+            "pulses": gateway.pulses.watch(),
         }
         await service.until_stopped(drained, parts)
 
