@@ -15,8 +15,8 @@ help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
 	@echo "make up     start everything and keep it in the foreground; Ctrl-C or make down ends it"
 	@echo "make down   end what make up started"
-	@echo "make test   set up, check and run the unit and integration tests"
-	@echo "make faults run the fault tests (tests/faults)"
+	@echo "make test   set up, check and run all tests"
+	@echo "make faults run the fault tests alone (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
@@ -44,7 +44,7 @@ test: setup-tests check
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 
 faults: setup
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
 
 check: setup
 	$(BIN)/ruff check .

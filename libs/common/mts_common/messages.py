@@ -497,7 +497,7 @@ class SettleOutcomes(Message):
 
 
 class SettleOutcomesReply(Message):
-    """`settled`: done, do not ask again. `unreported`: the outcome is here, the attempt's report never came."""
+    """`settled`: done, do not ask again. `unreported`: the outcome is here, the attempt's report is lost."""
 
     kind = "settle.outcomes-reply"
 

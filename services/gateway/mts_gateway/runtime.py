@@ -18,6 +18,7 @@ from mts_common.dead_letters import DeadLetters
 from mts_common.health import Health, HttpServer, serve_health
 from mts_common.levels import Levels, watch
 from mts_common.outbox import Outbox, Relay
+from mts_common.pulse import Pulses
 from mts_common.security import Vault
 from mts_common.topology import RESULTS_DEAD, RESULTS_REQUEUES, SCHEDULER_DEAD, SCHEDULER_REQUEUES
 from mts_gateway import openapi
@@ -63,23 +64,24 @@ class Gateway:
         self._settings = settings
         self._pool = pool
         self._broker = broker
+        self.pulses = Pulses()
         self._own = Statements("mts_gateway")
         self._views = Statements("mts_gateway.results")
         outbox = Outbox(SCHEMA)
         self.levels = (outbox.levels, Levels((metrics.UNSETTLED_AGE,), self._read_levels))
         vault = Vault(key.get_secret_value() for key in settings.meter_keys)
-        self.relay = Relay(pool, outbox, broker.publisher)
+        self.relay = Relay(pool, outbox, broker.publisher, self.pulses)
         self.admission = Admission(pool, self._own["admit"], settings.limits)
         self.users = Users(pool, self._own, settings.limits)
         self._bounds = Bounds(settings.max_requests, settings.max_body_bytes)
         self.acceptor = Acceptor(pool, self._own, outbox, vault, settings.settle_after_seconds, self.relay.wake)
         self.settler = Settler(
-            pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
+            pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake, self.pulses
         )
         self.letters = DeadLetters(pool, SCHEMA, broker.publisher)
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
         stored = {"database": self._check_database, "results": self._check_views}
-        self.health = Health(stored)
+        self.health = Health(stored, self.pulses)
         self._parts = Health({**stored, "broker": broker.check})
         carbontrack = carbontrack_application()
         self.app = Origin(
@@ -162,6 +164,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
             "settler": gateway.settler.run(),
             "dead letters": broker.collect_dead(gateway.letters),
             "housekeeping": gateway.housekeeping.run(),
+            "pulses": gateway.pulses.watch(),
         }
         await service.until_stopped(drained, parts)
 
