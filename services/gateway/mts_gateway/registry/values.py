@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from mts_common import addresses, catalogue
 from mts_common.addresses import AddressError
+from mts_common.messages import zone_key
 from mts_gateway.strict_json import Members, flaw
 
 MAX_WHOLE = 2**53 - 1
@@ -144,8 +144,8 @@ def zone(value: object) -> str:
     """An IANA time zone."""
     try:
         if isinstance(value, str):
-            return ZoneInfo(value).key
-    except (ValueError, OSError, LookupError):
+            return zone_key(value)
+    except ValueError:
         pass
     raise Unfit("must be an IANA time zone, e.g. Europe/London")
 
