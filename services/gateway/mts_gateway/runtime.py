@@ -21,7 +21,7 @@ from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
 from mts_gateway.cancel import Canceller
-from mts_gateway.carbontrack.app import application as carbontrack_application
+from mts_gateway.carbontrack.app import CarbonTrack
 from mts_gateway.clients import Clients
 from mts_gateway.endpoint import Bounds
 from mts_gateway.housekeeping import Housekeeping
@@ -70,13 +70,11 @@ class Gateway:
             pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
         )
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
-        carbontrack = carbontrack_application()
+        self._carbontrack = CarbonTrack(pool, self.users, settings, self._bounds)
         self.app = Origin(
             self._api(vault),
             {
-                "oauth": carbontrack,
-                "token": carbontrack,
-                "ctapi": carbontrack,
+                **dict.fromkeys(("oauth", "token", "ctapi"), self._carbontrack.app),
                 "fscmrestapi": warranty_application(),
             },
         )
@@ -84,6 +82,7 @@ class Gateway:
     async def check(self) -> None:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
+        await self._carbontrack.check()
 
     def _api(self, vault: Vault) -> Guard:
         settings = self._settings
@@ -98,11 +97,12 @@ class Gateway:
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
         canceller = Canceller(self._pool, self._own, self._broker.requester, settings.settle_after_seconds)
         stored = {"database": self._check_database, "results": self._check_views}
+        parts = {**stored, "readings": self._carbontrack.check_views, "broker": self._broker.check}
         routers = (
             Commands(self.acceptor, canceller, rules, _now).router(),
             Queries(reader, settings.limits, _now).router(),
             Admin(Clients(self._pool, self._own), reader).router(),
-            Service(Health({**stored, "broker": self._broker.check}), Health(stored)).router(),
+            Service(Health(parts), Health(stored)).router(),
         )
         return application(routers, self.admission, openapi.document(settings.limits), self._bounds)
 
