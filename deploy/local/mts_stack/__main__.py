@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from mts_metersim.preset_bank import bank
 from mts_metersim.presets import fleet
 from mts_stack.demo import run_demo
 from mts_stack.processes import StackFault
@@ -32,7 +33,7 @@ def up() -> None:
     """Start the stack and keep it in the foreground; Ctrl-C ends it."""
     window = run_window(datetime.now(UTC) + WINDOW_AFTER, WINDOW_LENGTH)
     settings = {"MTS_RUN_WINDOWS": window, **caller_settings()}
-    stack = Stack(local_directory(), [*fleet("demo"), *fleet("faulty")])
+    stack = Stack(local_directory(), [*fleet("demo"), *fleet("families"), *fleet("faulty")], bank())
     try:
         stop_on_signals()
         typer.echo(f"Starting in {stack.directory} …")

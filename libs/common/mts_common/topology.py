@@ -18,8 +18,10 @@ from mts_common.messages import (
     CallWant,
     CancelTests,
     DiallerAlive,
+    ListDeadLetters,
     Message,
     ReadingsStored,
+    RequeueDeadLetters,
     SettleOutcomes,
     SettleRequests,
     TestCancelled,
@@ -28,7 +30,6 @@ from mts_common.messages import (
 )
 
 EXCHANGE = "mts"
-DEAD_QUEUE = "mts.dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class EventQueue:
 
     name: str
     kinds: tuple[type[Message], ...]
+
+    @property
+    def dead(self) -> str:
+        """The queue for what its consumer cannot handle: one for each service."""
+        return dead_queue(self.name.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,11 @@ SCHEDULER_SETTLES = RequestQueue("scheduler.settle", SettleRequests)
 RESULTS_SETTLES = RequestQueue("results.settle-requests", SettleRequests)
 OUTCOME_SETTLES = RequestQueue("results.settle-outcomes", SettleOutcomes)
 
+SCHEDULER_DEAD = RequestQueue("scheduler.dead-list", ListDeadLetters)
+SCHEDULER_REQUEUES = RequestQueue("scheduler.dead-requeue", RequeueDeadLetters)
+RESULTS_DEAD = RequestQueue("results.dead-list", ListDeadLetters)
+RESULTS_REQUEUES = RequestQueue("results.dead-requeue", RequeueDeadLetters)
+
 EVENT_QUEUES = (
     SCHEDULER_REQUESTS,
     SCHEDULER_ATTEMPTS,
@@ -82,4 +93,16 @@ REQUEST_QUEUES = (
     SCHEDULER_SETTLES,
     RESULTS_SETTLES,
     OUTCOME_SETTLES,
+    SCHEDULER_DEAD,
+    SCHEDULER_REQUEUES,
+    RESULTS_DEAD,
+    RESULTS_REQUEUES,
 )
+
+
+def dead_queue(service: str) -> str:
+    """The name of a service's dead-letter queue."""
+    return f"{service}.dead"
+
+
+DEAD_QUEUES = tuple(sorted({queue.dead for queue in EVENT_QUEUES}))

@@ -134,6 +134,23 @@ SAMPLES: list[m.Message] = [
     m.SettleRequestsReply(known=(1, 2, 3), cancelled=(2,), deleted=(3,)),
     m.SettleOutcomes(finished=((1, 2), (2, None)), cancelled=(3,)),
     m.SettleOutcomesReply(settled=(1,), unreported=(2,)),
+    m.ListDeadLetters(queue="results.reports", ids=(1, 2), limit=10, offset=20, with_text=True),
+    m.ListDeadLettersReply(
+        total=21,
+        letters=(
+            m.DeadLetter(
+                id=2,
+                queue="results.reports",
+                message_kind="attempt.report",
+                reason="Rejected: poison",
+                size=2,
+                died_at=AT,
+                text="{}",
+            ),
+        ),
+    ),
+    m.RequeueDeadLetters(ids=(1, 2)),
+    m.RequeueDeadLettersReply(requeued=(1,)),
 ]
 
 

@@ -39,6 +39,7 @@ from mts_dialler.testing import eventually
 from mts_metersim.log import CallLog
 from mts_metersim.modem_bank import BankModem, running_bank, to_host_and_port
 from mts_metersim.modem_plan import ModemSpec, Outcome, Plan, Subscriber
+from mts_metersim.testing import far_end
 
 NUMBER = "07700900001"
 SECONDS = 5.0
@@ -75,15 +76,12 @@ class Meter:
             self.heard += data
             writer.write(data.upper())
         self.open -= 1
-        writer.close()
 
 
 @pytest.fixture
 async def meter() -> AsyncIterator[Meter]:
     there = Meter()
-    server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
-    there.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with far_end(there.serve) as there.port:
         yield there
 
 
@@ -533,9 +531,7 @@ def test_the_same_holds_on_the_event_loop_of_the_service(tmp_path: Path) -> None
             directory = tmp_path / str(number)
             directory.mkdir()
             there = Meter()
-            server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
-            there.port = server.sockets[0].getsockname()[1]
-            async with server:
+            async with far_end(there.serve) as there.port:
                 await test(directory, there)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -14,7 +14,7 @@ import uvicorn
 from mts_common import database, service
 from mts_common.broker import Broker
 from mts_common.database import Pool, Statements
-from mts_common.health import Health, HttpServer
+from mts_common.health import Health, HttpServer, serve_health
 from mts_common.outbox import Outbox, Relay
 from mts_common.security import Vault
 from mts_gateway import openapi
@@ -71,6 +71,9 @@ class Gateway:
         )
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
         self._carbontrack = CarbonTrack(pool, self.users, settings, self._bounds)
+        stored = {"database": self._check_database, "results": self._check_views}
+        self.health = Health(stored)
+        self._parts = Health({**stored, "readings": self._carbontrack.check_views, "broker": broker.check})
         self.app = Origin(
             self._api(vault),
             {
@@ -96,13 +99,11 @@ class Gateway:
         )
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
         canceller = Canceller(self._pool, self._own, self._broker.requester, settings.settle_after_seconds)
-        stored = {"database": self._check_database, "results": self._check_views}
-        parts = {**stored, "readings": self._carbontrack.check_views, "broker": self._broker.check}
         routers = (
             Commands(self.acceptor, canceller, rules, _now).router(),
             Queries(reader, settings.limits, _now).router(),
             Admin(Clients(self._pool, self._own), reader).router(),
-            Service(Health(parts), Health(stored)).router(),
+            Service(self._parts, self.health).router(),
         )
         return application(routers, self.admission, openapi.document(settings.limits), self._bounds)
 
@@ -131,6 +132,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
         drained = asyncio.Event()
         parts = {
             "http": _serve(server, stop, drained),
+            "health": serve_health(gateway.health, settings.health_host, settings.health_port),
             "admission": gateway.admission.run(),
             "acceptor": gateway.acceptor.run(),
             "relay": gateway.relay.run(),
