@@ -6,6 +6,7 @@ then the request itself.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +29,7 @@ from mts_gateway.carbontrack.envelope import Refusal
 from mts_gateway.carbontrack.measurement import Measurements
 from mts_gateway.carbontrack.oauth import Denied, OAuth, denial, is_oauth
 from mts_gateway.carbontrack.principal import Principals
+from mts_gateway.carbontrack.reading import Reading
 from mts_gateway.carbontrack.records import Records
 from mts_gateway.carbontrack.reply import refuse
 from mts_gateway.carbontrack.tokens import Tokens
@@ -59,9 +61,10 @@ class CarbonTrack:
         self._pool = pool
         self._sql = Statements("mts_gateway.carbontrack")
         self._views = Statements("mts_gateway.carbontrack.readings")
+        turns = asyncio.Semaphore(max(1, settings.pool_size // 2))
+        own, views = Reading(pool, self._sql, turns), Reading(pool, self._views, turns)
         tokens = Tokens(pool, self._sql, settings.gateway_ct_token_ttl)
-        entities = Entities(pool, self._sql)
-        records = Records(pool, self._views)
+        entities = Entities(own)
         app = FastAPI(
             openapi_url=None,
             redirect_slashes=False,
@@ -73,9 +76,9 @@ class CarbonTrack:
         for router in (
             OAuth(tokens, users).router(),
             distributor.router(),
-            Customers(pool, self._sql).router(),
-            Devices(pool, self._views, entities).router(),
-            Measurements(pool, self._sql, entities, records, _now).router(),
+            Customers(own).router(),
+            Devices(views, entities).router(),
+            Measurements(entities, Records(views), _now).router(),
         ):
             app.include_router(router)
         self.app = Entrance(app, require_tls=settings.gateway_ct_require_tls)
@@ -120,7 +123,7 @@ class Entrance:
 
 
 def _is_plain(scope: Scope) -> bool:
-    """Whether the request came in clear, here or, as a proxy says, before. It need not be trusted to be believed that."""
+    """Whether the request came in clear, here or, as a proxy says, before; this is believed of any proxy."""
     said = (value for name, value in scope["headers"] if name == b"x-forwarded-proto")
     return scope["scheme"] != "https" or any(value.split(b",")[0].strip().lower() == b"http" for value in said)
 

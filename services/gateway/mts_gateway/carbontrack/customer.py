@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
 
-from mts_common import database
-from mts_common.database import Pool
 from mts_gateway.carbontrack import envelope
 from mts_gateway.carbontrack.body import read_form
 from mts_gateway.carbontrack.parameters import Parameters
 from mts_gateway.carbontrack.principal import Caller
+from mts_gateway.carbontrack.reading import Reading
 from mts_gateway.carbontrack.reply import CUSTOMERS, reply
 from mts_gateway.endpoint import ApiRequest, ApiRoute
 from mts_gateway.render import Row
@@ -27,8 +25,7 @@ _PREFIX = "customerrequest."
 class Customers:
     """The endpoint."""
 
-    pool: Pool
-    sql: Mapping[str, str]
+    own: Reading
 
     def router(self) -> APIRouter:
         """What is served."""
@@ -42,16 +39,15 @@ class Customers:
         phone = given.text("phone")
         page = given.whole("page") or 1
         size = given.page_size("pageSize", _DEFAULT_SIZE)
-        async with self.pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            rows = await connection.fetch(
-                self.sql["find_customers"],
-                list(caller.distributors),
-                given.text("customerRef"),
-                None if phone is None else re.sub("[^0-9]", "", phone),
-                given.text("address"),
-                size,
-                (page - 1) * size,
-            )
+        rows = await self.own.fetch(
+            "find_customers",
+            list(caller.distributors),
+            given.text("customerRef"),
+            None if phone is None else re.sub("[^0-9]", "", phone),
+            given.text("address"),
+            size,
+            (page - 1) * size,
+        )
         shown = [_show(row) for row in rows if row["customer_id"] is not None]
         body = {"RecordCount": rows[0]["total"], "CustomerList": shown, "Page": page, "PageSize": size}
         return reply(request, CUSTOMERS, body)

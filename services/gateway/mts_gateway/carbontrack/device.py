@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter, Response
 
-from mts_common import database
-from mts_common.database import Pool
 from mts_gateway.carbontrack.body import read_parameters
 from mts_gateway.carbontrack.entities import Entities
 from mts_gateway.carbontrack.paging import read_page
 from mts_gateway.carbontrack.principal import Caller
+from mts_gateway.carbontrack.reading import Reading
 from mts_gateway.carbontrack.reply import DEVICES, reply
 from mts_gateway.endpoint import ApiRequest, ApiRoute
 from mts_gateway.render import Row, show_time
@@ -26,10 +24,9 @@ _GENERATION = "kWh Generation"
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The endpoint. `sql` are the statements that read the published views."""
+    """The endpoint. `views` has the statements that read the published views."""
 
-    pool: Pool
-    sql: Mapping[str, str]
+    views: Reading
     entities: Entities
 
     def router(self) -> APIRouter:
@@ -48,16 +45,9 @@ class Devices:
         page = read_page(given, _DEFAULT_SIZE)
         distributors = await self.entities.distributors(caller, distributor)
         await self.entities.check_devices(caller, named)
-        async with self.pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            rows = await connection.fetch(
-                self.sql["list_devices"],
-                distributors,
-                named or None,
-                reference,
-                registered_only,
-                page.size,
-                page.offset,
-            )
+        rows = await self.views.fetch(
+            "list_devices", distributors, named or None, reference, registered_only, page.size, page.offset
+        )
         shown = [_show(row) for row in rows if row["device_id"] is not None]
         return reply(request, DEVICES, page.body("Devices", shown, rows[0]["total"]))
 

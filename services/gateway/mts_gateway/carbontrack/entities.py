@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
-from mts_common import database
-from mts_common.database import Pool
 from mts_gateway.carbontrack import envelope
 from mts_gateway.carbontrack.envelope import Refusal
 from mts_gateway.carbontrack.principal import Principal
+from mts_gateway.carbontrack.reading import Reading
 
 
 class Entities:
     """Looks up distributors and devices."""
 
-    def __init__(self, pool: Pool, sql: Mapping[str, str]) -> None:
-        self._pool = pool
-        self._sql = sql
+    def __init__(self, own: Reading) -> None:
+        self._own = own
 
     async def distributors(self, caller: Principal, named: UUID | None) -> list[UUID]:
         """The one that is named, or all that the caller sees. Raises `Refusal`."""
@@ -25,15 +23,19 @@ class Entities:
             return list(caller.distributors)
         if named in caller.distributors:
             return [named]
-        async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            raise _refusal(str(named), known=await connection.fetchval(self._sql["find_distributor"], named))
+        (row,) = await self._own.fetch("find_distributor", named)
+        raise _refusal(str(named), known=row["known"])
+
+    async def devices(self, distributors: Sequence[UUID], named: Sequence[str]) -> list[str]:
+        """Those of the distributors, all or the named ones."""
+        rows = await self._own.fetch("devices_of", distributors, named or None)
+        return [row["device_id"] for row in rows]
 
     async def check_devices(self, caller: Principal, named: Sequence[str]) -> None:
         """Every one of them exists and is visible. Raises `Refusal` for the first that is not."""
         if not named:
             return
-        async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            rows = await connection.fetch(self._sql["find_devices"], named)
+        rows = await self._own.fetch("find_devices", named)
         owners = {row["device_id"]: row["distributor_id"] for row in rows}
         for device_id in named:
             if owners.get(device_id) not in caller.distributors:

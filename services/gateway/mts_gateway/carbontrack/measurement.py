@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Response
 
-from mts_common import database
-from mts_common.database import Pool
 from mts_gateway.carbontrack import envelope
 from mts_gateway.carbontrack.body import read_parameters
 from mts_gateway.carbontrack.entities import Entities
@@ -46,8 +44,6 @@ class _Asked:
 class Measurements:
     """The endpoint. `now` tells the time in UTC."""
 
-    pool: Pool
-    sql: Mapping[str, str]
     entities: Entities
     records: Records
     now: Callable[[], datetime]
@@ -83,9 +79,7 @@ class Measurements:
         """Those that are named, or all that the caller sees; of one distributor alone if one is named."""
         distributors = await self.entities.distributors(caller, asked.distributor)
         await self.entities.check_devices(caller, asked.devices)
-        async with self.pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            rows = await connection.fetch(self.sql["devices_of"], distributors, asked.devices or None)
-        return [row["device_id"] for row in rows]
+        return await self.entities.devices(distributors, asked.devices)
 
 
 def _show(record: Record) -> dict[str, object]:

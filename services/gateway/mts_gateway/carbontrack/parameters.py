@@ -1,4 +1,4 @@
-"""The parameters of a request: names in any case, values as .NET clients and hands write them (carbontrack.md, 1 and 3).
+"""The parameters of a request: names in any case, values as .NET clients and people write them (carbontrack.md, 3).
 
 A value is read when it is asked for; the first that is wrong is refused by name. `null`, a blank text and a zero GUID
 mean that a parameter is absent.

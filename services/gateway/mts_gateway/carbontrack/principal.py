@@ -56,7 +56,7 @@ class Principals:
         return Principal(user, {row["distributor_id"]: row["user_name"] for row in rows})
 
     async def _identify(self, request: Request) -> User:
-        """By the Authorization header if there is one, else by the credentials in headers, else by those in the query."""
+        """By the Authorization header if there is one, else by credentials in headers, else by those in the query."""
         given = request.headers.getlist("authorization")
         if given:
             token = bearer_token(given)

@@ -12,10 +12,9 @@ from decimal import Decimal
 
 import asyncpg
 
-from mts_common import database
-from mts_common.database import Connection, Pool
 from mts_gateway.carbontrack.paging import Page
 from mts_gateway.carbontrack.power import TOTAL, Interval
+from mts_gateway.carbontrack.reading import Reading, Snapshot
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -58,49 +57,48 @@ class Span:
 
 
 class Records:
-    """Reads records of devices. `sql` are the statements that read the published views."""
+    """Reads records of devices. `views` has the statements that read the published views."""
 
-    def __init__(self, pool: Pool, sql: Mapping[str, str]) -> None:
-        self._pool = pool
-        self._sql = sql
+    def __init__(self, views: Reading) -> None:
+        self._views = views
 
     async def find(
         self, devices: Sequence[str], start: datetime, end: datetime, page: Page
     ) -> tuple[int, list[Record]]:
-        """The number of all records from `start` to `end`, and the page's, by time and then device; both of one moment."""
-        async with (
-            self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            rows = await connection.fetch(self._sql["count_by_day"], devices, start, end)
+        """The number of all records from `start` to `end`, and the page's, by time and then device."""
+        async with self._views.at_one_moment() as snapshot:
+            rows = await snapshot.fetch("count_by_day", devices, start, end)
             days = [(row["day"], row["records"]) for row in rows]
             count = sum(records for _, records in days)
             if page.offset >= count:
                 return count, []
             span = Span(start, end, page.offset).narrowed(days, page.size)
-            keys = await connection.fetch(
-                self._sql["list_records"], devices, span.start, span.end, page.size, span.skip
-            )
-            return count, await self._read(connection, [(row["device_id"], row["starts_at"]) for row in keys])
+            rows = await snapshot.fetch("list_records", devices, span.start, span.end, page.size, span.skip)
+            return count, await _read(snapshot, [(row["device_id"], row["starts_at"]) for row in rows])
 
-    async def _read(self, connection: Connection, keys: Sequence[Key]) -> list[Record]:
-        devices = sorted({device_id for device_id, _ in keys})
-        rows = await connection.fetch(self._sql["list_intervals"], devices)
-        kinds = {row["device_id"]: (row["interval_seconds"], row["phases"]) for row in rows}
-        rows = await connection.fetch(self._sql["list_values"], devices, keys[0][1], keys[-1][1])
-        values = _by_key(rows)
-        earlier = {
-            key: (key[0], key[1] - timedelta(seconds=kinds[key[0]][0]))
-            for key in keys
-            if kinds[key[0]][0] is not None and any(channel.endswith(TOTAL) for channel in values[key])
-        }
-        before: dict[Key, Channels] = {}
-        if earlier:
-            asked = list(zip(*earlier.values(), strict=True))
-            before = _by_key(await connection.fetch(self._sql["list_totals"], *asked))
-        return [
-            Record(*key, Interval(*kinds[key[0]], values[key], before.get(earlier.get(key, key), {}))) for key in keys
-        ]
+
+async def _read(snapshot: Snapshot, keys: Sequence[Key]) -> list[Record]:
+    """The records of these keys, which are in the order of time."""
+    devices = sorted({device_id for device_id, _ in keys})
+    values = _by_key(await snapshot.fetch("list_values", devices, keys[0][1], keys[-1][1]))
+    rows = await snapshot.fetch("list_intervals", devices)
+    kinds = {row["device_id"]: (row["interval_seconds"], row["phases"]) for row in rows}
+    earlier = {
+        (device_id, starts_at): (device_id, starts_at - timedelta(seconds=seconds))
+        for device_id, starts_at in keys
+        if (seconds := kinds[device_id][0]) and any(name.endswith(TOTAL) for name in values[device_id, starts_at])
+    }
+    before = await _totals(snapshot, earlier)
+    return [Record(*key, Interval(*kinds[key[0]], values[key], before.get(key, {}))) for key in keys]
+
+
+async def _totals(snapshot: Snapshot, earlier: Mapping[Key, Key]) -> dict[Key, Channels]:
+    """For each key the cumulative channels of the key it is mapped to."""
+    if not earlier:
+        return {}
+    devices, moments = zip(*earlier.values(), strict=True)
+    found = _by_key(await snapshot.fetch("list_totals", devices, moments))
+    return {key: found[before] for key, before in earlier.items() if before in found}
 
 
 def _by_key(rows: Sequence[asyncpg.Record]) -> dict[Key, Channels]:

@@ -1,6 +1,6 @@
 """XML as this API speaks it: a root, flat children, and every item of a list directly under its parent.
 
-Request bodies come from anybody: expat is told to refuse a document type, and with it every entity, before it reads one.
+Request bodies come from anybody: expat refuses a document type, and with it every entity, before it reads one.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What this API reads of the views that results publishes; its statements are apart, because the views may be missing."""
+"""What this API reads of the views of results: statements apart from the others, for the views may be missing."""
