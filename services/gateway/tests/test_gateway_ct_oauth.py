@@ -135,9 +135,7 @@ def test_parameters_in_the_url_are_not_read(client: httpx.Client) -> None:
     ("body", "content_type"),
     [(b"{", "application/json"), (b"[]", "application/json"), (b"grant_type=%ff", "application/x-www-form-urlencoded")],
 )
-def test_a_body_that_cannot_be_read_is_an_invalid_request(
-    client: httpx.Client, body: bytes, content_type: str
-) -> None:
+def test_a_body_that_cannot_be_read_is_an_invalid_request(client: httpx.Client, body: bytes, content_type: str) -> None:
     answer = client.post("/oauth/token", content=body, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
