@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from mts_common.database import Statements, open_pool
 from mts_common.security import token_digest
+from mts_gateway.housekeeping import Housekeeping
 from mts_gateway.testing import RunningGateway, Store
 from mts_gateway.testing.carbontrack import SUNCO, WINDCO
 from mts_gateway.users import FAILED_LOGINS
@@ -178,3 +181,19 @@ def test_a_token_counts_as_a_call(start_gateway: StartGateway, carbontrack: Runn
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert int(refused[0].headers["Retry-After"]) <= 60
+
+
+def test_expired_tokens_and_old_failures_are_forgotten(client: httpx.Client, store: Store, site: Any) -> None:
+    granted = client.post("/oauth/token", data=PASSWORD).json()
+    old, valid = (token_digest(granted[name]) for name in ("access_token", "refresh_token"))
+    store.run("UPDATE gateway.user_token SET expires_at = now() WHERE digest = $1", old)
+    store.run("INSERT INTO gateway.login_failure VALUES ('someone', '127.0.0.9', 1, 3)")
+
+    async def tidy() -> None:
+        async with open_pool(site.roles.url("gateway"), "test", 2) as pool:
+            await Housekeeping(pool, Statements("mts_gateway"), keep_days=400).tidy()
+
+    asyncio.run(tidy())
+    left = store.run("SELECT digest FROM gateway.user_token WHERE digest = ANY ($1)", [old, valid])
+    assert [row["digest"] for row in left] == [valid]
+    assert store.run("SELECT FROM gateway.login_failure WHERE user_name = 'someone'") == []

@@ -68,7 +68,8 @@ def fields_of(interval: Interval) -> dict[str, str | None]:
     """The fields of a record from PowerUsage to PowerExportedNet, in their order, as they are shown."""
     with localcontext(_EXACT):
         found = {**_whole_meter(interval), **_phases(interval)}
-        found |= {name: interval.value(name) for name in (*_MEANS, "SignalStrength")}
+        found |= {name: interval.value(name) for name in _MEANS}
+        found["SignalStrength"] = interval.value("Signal Strength")
         return {name: _show(found[name], grouped=name == "SignalStrength") for name in _ORDER}
 
 
