@@ -1,5 +1,5 @@
-"""Forgetting what nobody may ask for any more: idempotency keys after a day, tests and batches after `keep_days`, users'
-tokens that have expired, and failed logins of past minutes.
+"""Forgetting what nobody may ask for any more: idempotency keys after a day, tests and batches after `keep_days`,
+tokens of users that have expired, and failed logins of past minutes.
 """
 
 from __future__ import annotations
