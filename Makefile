@@ -9,12 +9,13 @@ PACKAGES := libs/common libs/client services/gateway services/scheduler services
 	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
 	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup demo up down test faults check bench soak lock configuration compose-env
+.PHONY: help setup demo up down seed test faults check bench soak lock configuration compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
 	@echo "make up     start everything and keep it in the foreground; Ctrl-C or make down ends it"
 	@echo "make down   end what make up started"
+	@echo "make seed FILE=path.json  load a registry into what make up started, in place of the one there"
 	@echo "make test   set up, check and run the unit and integration tests"
 	@echo "make faults run the fault tests (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
@@ -36,6 +37,9 @@ up: setup
 down:
 	@$(STACK) down
 
+seed: setup
+	@$(STACK) seed $(if $(FILE),"$(FILE)",$(error make seed FILE=path.json))
+
 test: check
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 
@@ -45,8 +49,8 @@ faults: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@for package in $(PACKAGES); do \
-		echo "mypy $$package"; $(BIN)/mypy --cache-dir .mypy_cache/$$package $$package || exit 1; done
+	@printf '%s\n' $(PACKAGES) | xargs -P 2 -I PACKAGE \
+		sh -c 'echo "mypy PACKAGE"; exec $(BIN)/mypy --cache-dir .mypy_cache/PACKAGE PACKAGE'
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/local/check_rules.py
 

@@ -149,7 +149,7 @@ class RegisteredDevice(Part):
 
     device_id: str
     serial_number: str | None = None
-    zone: Annotated[str, AfterValidator(lambda name: ZoneInfo(name).key)] | None = None
+    zone: Annotated[str, AfterValidator(zone_key)] | None = None
 
 
 class TestTerms(Part):

@@ -64,7 +64,7 @@ class Publisher:
             raise BrokerUnreachable("the broker is out of reach") from error
 
     async def _send(self, exchange: str, routing_key: str, message: aio_pika.Message, seconds: float) -> None:
-        kind = message.type
+        kind = message.type or ""
         try:
             with no_stray_cancel():
                 async with asyncio.timeout(seconds):

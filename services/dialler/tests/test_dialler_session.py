@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.fernet import Fernet
@@ -437,3 +439,12 @@ async def test_the_spans_of_a_call_belong_to_its_tests(monkeypatch: pytest.Monke
         other.split("-")[1],
     ]
     assert bench.told[1].report.traceparent == bench.told[1].finished.traceparent
+
+
+async def test_a_device_s_own_zone_is_that_of_its_clock_else_its_meter_type_s() -> None:
+    bench = Bench(read_well, read_well, read_well)
+    equipment = replace(bench.equipment, zones={"ELSTERA1700": ZoneInfo("Europe/Paris")})
+    device = {"device_id": "8796541235874587", "zone": "Europe/London"}
+    call = a_call(a_test(1, device=device), a_test(2, device={**device, "zone": None}), a_test(3))
+    await run_call(equipment, bench.dial, call, bench.told.append)
+    assert [terms.zone.key for terms in bench.driver.terms] == ["Europe/London", "Europe/Paris", "Europe/Paris"]

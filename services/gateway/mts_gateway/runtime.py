@@ -29,6 +29,7 @@ from mts_gateway.new_test import Rules
 from mts_gateway.origin import Origin
 from mts_gateway.protocol import BoundedProtocol
 from mts_gateway.reading import Reader
+from mts_gateway.registry.statements import SQL as REGISTRY
 from mts_gateway.routes_admin import Admin
 from mts_gateway.routes_commands import Commands
 from mts_gateway.routes_queries import Queries
@@ -86,6 +87,7 @@ class Gateway:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
         await self._carbontrack.check()
+        await REGISTRY.check(self._pool)
 
     def _api(self, vault: Vault) -> Guard:
         settings = self._settings

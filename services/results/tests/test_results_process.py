@@ -177,7 +177,8 @@ async def test_dead_letters_are_listed_shown_and_put_back_by_command(
         await broker.publisher.dead_letter(RESULTS_OUTCOMES, told.kind, encode([told]), "a fault mended since")
 
         async def put_aside() -> bool:
-            return await pool.fetchval("SELECT count(*) FROM results.dead_letter") == 1
+            count: int = await pool.fetchval("SELECT count(*) FROM results.dead_letter")
+            return count == 1
 
         await eventually(put_aside)
         code, output = await results.finish("dead", "list", "--queue", RESULTS_OUTCOMES.name)
@@ -189,7 +190,8 @@ async def test_dead_letters_are_listed_shown_and_put_back_by_command(
         assert (await results.finish("dead", "requeue", "1"))[1] == "1 put back: 1\n"
 
         async def handled() -> bool:
-            return await pool.fetchval("SELECT count(*) FROM results.outcome") == 1
+            count: int = await pool.fetchval("SELECT count(*) FROM results.outcome")
+            return count == 1
 
         await eventually(handled)
     assert (await results.finish("dead", "requeue", "--all")) == (0, "0 put back\n")
