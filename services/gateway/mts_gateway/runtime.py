@@ -25,7 +25,7 @@ from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
 from mts_gateway.cancel import Canceller
-from mts_gateway.carbontrack.app import application as carbontrack_application
+from mts_gateway.carbontrack.app import CarbonTrack
 from mts_gateway.clients import Clients
 from mts_gateway.endpoint import Bounds
 from mts_gateway.housekeeping import Housekeeping
@@ -81,16 +81,14 @@ class Gateway:
         )
         self.letters = DeadLetters(pool, SCHEMA, broker.publisher)
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
+        self._carbontrack = CarbonTrack(pool, self.users, settings, self._bounds)
         stored = {"database": self._check_database, "results": self._check_views}
         self.health = Health(stored, self.pulses)
-        self._parts = Health({**stored, "broker": broker.check})
-        carbontrack = carbontrack_application()
+        self._parts = Health({**stored, "readings": self._carbontrack.check_views, "broker": broker.check})
         self.app = Origin(
             self._api(vault),
             {
-                "oauth": carbontrack,
-                "token": carbontrack,
-                "ctapi": carbontrack,
+                **dict.fromkeys(("oauth", "token", "ctapi"), self._carbontrack.app),
                 "fscmrestapi": warranty_application(),
             },
         )
@@ -98,6 +96,7 @@ class Gateway:
     async def check(self) -> None:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
+        await self._carbontrack.check()
         await REGISTRY.check(self._pool)
 
     def _api(self, vault: Vault) -> Guard:

@@ -161,9 +161,15 @@ class RunningGateway(Background):
         return "http" if self.settings.tls_cert is None else "https"
 
     def http(self, token: str | None = None, **headers: str) -> httpx.Client:
-        """A connection pool that sends the token with every request."""
+        """A connection pool that sends the token with every request and holds every answer against the MTS contract."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        client = self.neighbour(**headers)
+        client.event_hooks = {"response": [self._contract.check]}
+        return client
+
+    def neighbour(self, **headers: str) -> httpx.Client:
+        """A connection pool for the APIs beside that of MTS."""
         verify: ssl.SSLContext | bool = False
         if self.settings.tls_cert is not None:
             verify = ssl.create_default_context(cafile=self.settings.tls_cert)
@@ -172,7 +178,6 @@ class RunningGateway(Background):
             verify=verify,
             headers=headers,
             timeout=30.0,
-            event_hooks={"response": [self._contract.check]},
         )
 
 
