@@ -44,6 +44,8 @@ from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
 from mts_gateway.users import Users
 from mts_gateway.warranty.app import application as warranty_application
+from mts_gateway.warranty.readings import Intake
+from mts_gateway.warranty.statements import SQL as WARRANTY
 from mts_gateway.web import Guard, application
 
 SCHEMA = "gateway"
@@ -82,14 +84,29 @@ class Gateway:
         self.letters = DeadLetters(pool, SCHEMA, broker.publisher)
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
         self._carbontrack = CarbonTrack(pool, self.users, settings, self._bounds)
+        self.readings = Intake(pool)
         stored = {"database": self._check_database, "results": self._check_views}
         self.health = Health(stored, self.pulses)
-        self._parts = Health({**stored, "readings": self._carbontrack.check_views, "broker": broker.check})
+        self._parts = Health(
+            {
+                **stored,
+                "readings": self._carbontrack.check_views,
+                "due dates": self.readings.check,
+                "broker": broker.check,
+            }
+        )
         self.app = Origin(
             self._api(vault),
             {
                 **dict.fromkeys(("oauth", "token", "ctapi"), self._carbontrack.app),
-                "fscmrestapi": warranty_application(),
+                "fscmrestapi": warranty_application(
+                    pool,
+                    self.users,
+                    self.admission,
+                    self._bounds,
+                    settings.gateway_public_base_url,
+                    trust_proxy=settings.trust_proxy,
+                ),
             },
         )
 
@@ -98,6 +115,7 @@ class Gateway:
         await self._own.check(self._pool)
         await self._carbontrack.check()
         await REGISTRY.check(self._pool)
+        await WARRANTY.check(self._pool)
 
     def _api(self, vault: Vault) -> Guard:
         settings = self._settings
@@ -166,6 +184,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
             "dead letters": broker.collect_dead(gateway.letters),
             "housekeeping": gateway.housekeeping.run(),
             "pulses": gateway.pulses.watch(),
+            "readings": gateway.readings.run(broker),
         }
         await service.until_stopped(drained, parts)
 
