@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mts_common import messages, topology
+from mts_common import messages, operator_messages, topology
 from mts_common.amqp import MAX_BODY_BYTES, unpack
 from mts_common.broker import Broker
 from mts_common.messages import MalformedMessage, Message, RunWindow, TestCancelled, TestRequested, decode, encode
@@ -27,7 +27,7 @@ from mts_common.telemetry import JsonFormatter
 GOLDEN = {path.stem: json.loads(path.read_text("utf-8")) for path in (Path(__file__).parent / "golden").glob("*.json")}
 KINDS: dict[str, type[Message]] = {
     kind.kind: kind
-    for kind in vars(messages).values()
+    for kind in (*vars(messages).values(), *vars(operator_messages).values())
     if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
 }
 
