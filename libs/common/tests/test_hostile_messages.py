@@ -182,7 +182,11 @@ async def test_a_hostile_message_is_put_aside_and_its_neighbour_handled(name: st
                 await seen.wait()
             assert not consuming.done()
             dead = await channel.get_queue(topology.RESULTS_OUTCOMES.dead)
-            assert dead.declaration_result.message_count == 1
+            async with asyncio.timeout(20):
+                while (letter := await dead.get(no_ack=True, fail=False)) is None:
+                    await asyncio.sleep(0.05)
+            assert letter.type == message.type
+            assert await dead.get(fail=False) is None
         finally:
             consuming.cancel()
             with suppress(asyncio.CancelledError):
