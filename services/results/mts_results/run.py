@@ -47,6 +47,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         partitions = Partitions(pool, settings.partition_tests)
         ingest = Ingest(pool, partitions, _now)
         settling = Settling(pool, lambda: broker.backlog(RESULTS_REPORTS))
+        housekeeping = Housekeeping(pool, partitions, settings.keep_days, settings.trace_keep_days, _now)
         letters = DeadLetters(pool, "results", broker.publisher)
         health = Health({"database": lambda: _check(pool), "broker": broker.check}, pulses)
         await until_stopped(
@@ -61,7 +62,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
                 "dead letters": broker.collect_dead(letters),
                 "dead.list": broker.serve(RESULTS_DEAD, letters.serve_list),
                 "dead.requeue": broker.serve(RESULTS_REQUEUES, letters.serve_requeue),
-                "housekeeping": Housekeeping(pool, partitions, settings.keep_days, _now).run(),
+                "housekeeping": housekeeping.run(),
                 "levels": watch(pool, "results", letters.levels),
                 "health": serve_health(health, settings.health_host, settings.health_port),
                 "pulses": pulses.watch(),
