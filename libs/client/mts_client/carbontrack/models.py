@@ -120,8 +120,8 @@ class DevicePage(IndexedPage):
 
 
 class Measurement(_Model):
-    """What was read of a device for one interval: powers in kW, and all `values` by their names in the API, without those
-    that are not known.
+    """What was read of a device for one interval: powers in kW, and all `values` that are known, by their names in the
+    API.
     """
 
     id: UUID = Field(alias="ID")
