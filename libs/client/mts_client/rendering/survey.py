@@ -40,7 +40,7 @@ def survey_section(status: MeterTestStatus, channels: Sequence[SurveyChannel]) -
 def drawn(
     title: str, channels: Sequence[SurveyChannel], asked_of: Callable[[timedelta], Range | None]
 ) -> tuple[str, list[str]]:
-    """Title and lines of channels drawn over the same time; `asked_of` tells from their period what they should cover."""
+    """Title and lines of channels drawn over the same time; `asked_of` tells by their period what they should cover."""
     found = [period for channel in channels if (period := period_of(channel.readings)) is not None]
     if not found:
         return title, [line for channel in channels for line in _undrawn(channel)] or ["no channels"]
