@@ -44,6 +44,14 @@ class _Api(Api):
     create_token = Method(calls.create_token)
     list_tokens = Method(calls.list_tokens)
     delete_token = Method(calls.delete_token)
+    list_waiting_tests = Method(calls.list_waiting_tests)
+    hold_tests = Method(calls.hold_tests)
+    release_tests = Method(calls.release_tests)
+    list_lines = Method(calls.list_lines)
+    lift_quarantine = Method(calls.lift_quarantine)
+    list_dead_letters = Method(calls.list_dead_letters)
+    show_dead_letter = Method(calls.show_dead_letter)
+    requeue_dead_letter = Method(calls.requeue_dead_letter)
 
     def __init__(
         self, token: SecretStr | str | None, admin_token: SecretStr | str | None, retries: RetryPolicy

@@ -1,5 +1,5 @@
-"""Forgetting what nobody may ask for any more: idempotency keys after a day, tests and batches after `keep_days`,
-tokens of users that have expired, and failed logins of past minutes.
+"""Forgetting what nobody may ask for any more: idempotency keys after a day, users' tokens that have expired, failed
+logins of past minutes, the rest after `keep_days`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from mts_common import database
+from mts_common import database, dead_letters
 from mts_common.database import Pool
 
 PAUSE_SECONDS = 600.0
@@ -41,6 +41,7 @@ class Housekeeping:
         await self._repeat("forget_failed_logins")
         await self._repeat("forget_tests", self._keep_days)
         await self._repeat("forget_batches", self._keep_days)
+        await dead_letters.forget(self._pool, "gateway", self._keep_days)
 
     async def _repeat(self, name: str, *arguments: object) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,13 @@ from mts_gateway.testing import (
 )
 from mts_gateway.testing.carbontrack import SUNCO, WINDCO, bearer
 from mts_gateway.testing.carbontrack import load as load_carbontrack
+from mts_gateway.testing.contract_api import client_of
+from mts_gateway.testing.contract_seed import contract_seed, reset
 from mts_stack.fixtures import fresh_database, fresh_vhost
 from mts_stack.rabbitmq import vhost_url
 from mts_stack.servers import Servers
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "registry-seed.json"
 
 StartGateway = Callable[..., RunningGateway]
 
@@ -131,4 +135,33 @@ def sunco(carbontrack: RunningGateway) -> Iterator[httpx.Client]:
 def windco(carbontrack: RunningGateway) -> Iterator[httpx.Client]:
     """Calls of the distributor D2's user."""
     with carbontrack.neighbour(**bearer(carbontrack, *WINDCO)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def contract_site(servers: Servers, site: Site) -> Iterator[Site]:
+    """A database and a vhost of their own, because each test of contracts begins with a fresh registry."""
+    with fresh_database(servers) as roles, fresh_vhost(servers) as management:
+        store = Store(roles)
+        store.prepare()
+        yield replace(site, store=store, roles=roles, amqp_url=vhost_url(servers.amqp_url, management.vhost))
+
+
+@pytest.fixture(scope="session")
+def contract_gateway(contract_site: Site) -> Iterator[RunningGateway]:
+    """The gateway that the tests of contracts share."""
+    with contract_site.gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def fresh_contracts(contract_site: Site) -> None:
+    """The registry as the acceptance examples assume it."""
+    reset(contract_site.roles, contract_seed(EXAMPLE))
+
+
+@pytest.fixture
+def contracts(contract_gateway: RunningGateway, fresh_contracts: None) -> Iterator[httpx.Client]:
+    """The contract meters API over a fresh registry, used by its user."""
+    with client_of(contract_gateway) as client:
         yield client
