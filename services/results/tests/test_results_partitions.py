@@ -14,6 +14,7 @@ from mts_common.database import Pool
 from mts_common.messages import AttemptReportPart
 from mts_results.housekeeping import Housekeeping
 from mts_results.ingest import Ingest
+from mts_results.months import Months
 from mts_results.partitions import Partitions
 
 Make = Callable[..., Any]
@@ -29,7 +30,7 @@ class Clock(Protocol):
 
 @pytest.fixture
 def housekeeping(pool: Pool, partitions: Partitions, clock: Clock) -> Housekeeping:
-    return Housekeeping(pool, partitions, KEEP_DAYS, clock)
+    return Housekeeping(pool, partitions, Months(pool, 120), KEEP_DAYS, clock)
 
 
 async def ranges(pool: Pool) -> list[tuple[Any, ...]]:
