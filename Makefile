@@ -45,8 +45,8 @@ faults: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@for package in $(PACKAGES); do \
-		echo "mypy $$package"; $(BIN)/mypy --cache-dir .mypy_cache/$$package $$package || exit 1; done
+	@printf '%s\n' $(PACKAGES) | xargs -P 2 -I PACKAGE \
+		sh -c 'echo "mypy PACKAGE"; exec $(BIN)/mypy --cache-dir .mypy_cache/PACKAGE PACKAGE'
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/local/check_rules.py
 

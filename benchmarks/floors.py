@@ -44,7 +44,7 @@ async def publishes(url: str) -> float:
         async def publish() -> int:
             count = 0
             while time.monotonic() < end:
-                await broker.publisher.dead_letter("bench", body, {})
+                await broker.publisher.publish_body(TestCancelled.kind, body)
                 count += 1
             return count
 

@@ -84,13 +84,11 @@ def jobs(system: System) -> list[tuple[object, ...]]:
 
 def dead(system: System) -> list[tuple[str, str]]:
     """Queue and kind of what has been put aside, oldest first."""
-    messages = system.management.messages(topology.DEAD_QUEUE, 100)
-    return [(m["properties"]["headers"]["mts-queue"], m["properties"]["type"]) for m in messages]
+    return [(letter["queue"], letter["kind"]) for letter in system.dead_letters()]
 
 
 def reasons(system: System) -> list[str]:
-    messages = system.management.messages(topology.DEAD_QUEUE, 100)
-    return [str(m["properties"]["headers"]["mts-reason"]) for m in messages]
+    return [letter["reason"] for letter in system.dead_letters()]
 
 
 async def _tap(system: System) -> str:

@@ -192,12 +192,6 @@ class Management:
             self._send("DELETE", f"/connections/{quote(name, safe='')}", may_miss=True)
         return len(names)
 
-    def messages(self, queue: str, count: int) -> list[dict[str, Any]]:
-        """The first messages of a queue (payload, properties), put back afterwards."""
-        wish = {"count": count, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        answer = self._send("POST", f"/queues/{self._path}/{quote(queue, safe='')}/get", json=wish)
-        return list(answer.json())
-
     def _send(self, method: str, path: str, *, json: object = None, may_miss: bool = False) -> httpx.Response:
         answer = self._client.request(method, path, json=json)
         if not (may_miss and answer.status_code == httpx.codes.NOT_FOUND):

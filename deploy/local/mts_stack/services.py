@@ -49,7 +49,8 @@ class Services:
 
     def __post_init__(self) -> None:
         self.names = SERVICES if self.lines_file is None else (*SERVICES, MODEM_DIALLER)
-        self._ports = dict(zip(self.names, free_ports(len(self.names)), strict=True))
+        *ports, self._http_port = free_ports(len(self.names) + 1)
+        self._ports = dict(zip(self.names, ports, strict=True))
         self._wanted: set[str] = set()
         self._key = Fernet.generate_key().decode()
         self._processes = {
@@ -81,6 +82,10 @@ class Services:
         """Where `/health/live` and `/health/ready` of a service are."""
         return f"{'https' if name == 'gateway' else 'http'}://127.0.0.1:{self._port(name)}/health"
 
+    def metrics_target(self, name: str) -> str:
+        """Host and port where a service shows its metrics, at /metrics."""
+        return f"127.0.0.1:{self._ports[name]}"
+
     def _port(self, name: str) -> int:
         if name == "gateway":
             return int(self.environment(name)["MTS_HTTP_PORT"])
@@ -95,7 +100,7 @@ class Services:
             "MTS_ALLOW_NETWORKS": "127.0.0.0/8",
             "MTS_RETRY_PAUSE_SECONDS": "5",
             "MTS_DRAIN_SECONDS": "5",
-            "MTS_HTTP_PORT": str(self._ports["gateway"]),
+            "MTS_HTTP_PORT": str(self._http_port),
         }
         environment |= self.settings
         # What joins the parts of the stack is not for settings to change.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,20 +20,17 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from pamqp.common import FieldTable
 
 from mts_common import topology
+from mts_common.messages import MalformedMessage
 
 CONNECT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10
 DECLARE_SECONDS = 10.0
 MAX_QUEUE_BYTES = 2 * 1024**3
 MAX_PLAIN_BYTES = 16 * 1024
-MAX_BODY_BYTES = 256 * 1024**2
+MAX_BODY_BYTES = 64 * 1024**2
 
 # What says that the broker is out of reach; trying again later is the answer.
 BROKER_AWAY = (*CONNECTION_EXCEPTIONS, TimeoutError, aiormq.exceptions.ChannelInvalidStateError)
-
-
-class BodyTooLarge(ValueError):
-    """A message body that would not fit in memory once unpacked."""
 
 
 @contextmanager
@@ -99,20 +97,19 @@ class Link:
 
 
 async def declare_events(channel: AbstractChannel) -> None:
-    """Declare the exchange, every event queue with its bindings, and the dead-letter queue; idempotent."""
+    """Declare the exchange, every event queue with its bindings, and the dead-letter queues; idempotent."""
     exchange = await channel.declare_exchange(topology.EXCHANGE, "topic", durable=True, timeout=DECLARE_SECONDS)
-    await channel.declare_queue(
-        topology.DEAD_QUEUE, durable=True, arguments={"x-queue-type": "quorum"}, timeout=DECLARE_SECONDS
-    )
+    for name in topology.DEAD_QUEUES:
+        await channel.declare_queue(name, durable=True, arguments=dead_queue_arguments(), timeout=DECLARE_SECONDS)
     for queue in topology.EVENT_QUEUES:
         declared = await channel.declare_queue(
-            queue.name, durable=True, arguments=event_queue_arguments(), timeout=DECLARE_SECONDS
+            queue.name, durable=True, arguments=event_queue_arguments(queue), timeout=DECLARE_SECONDS
         )
         for kind in queue.kinds:
             await declared.bind(exchange, routing_key=kind.kind, timeout=DECLARE_SECONDS)
 
 
-def event_queue_arguments() -> FieldTable:
+def event_queue_arguments(queue: topology.EventQueue) -> FieldTable:
     """Quorum, bounded, refusing rather than dropping when full; what kills its consumer is dead-lettered at last."""
     return {
         "x-queue-type": "quorum",
@@ -120,8 +117,18 @@ def event_queue_arguments() -> FieldTable:
         "x-max-length-bytes": MAX_QUEUE_BYTES,
         "x-delivery-limit": 20,
         "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": topology.DEAD_QUEUE,
+        "x-dead-letter-routing-key": queue.dead,
         "x-dead-letter-strategy": "at-least-once",
+    }
+
+
+def dead_queue_arguments() -> FieldTable:
+    """Quorum and bounded. Its limit of deliveries is never reached: RabbitMQ 4 has one of 20 by default, and drops."""
+    return {
+        "x-queue-type": "quorum",
+        "x-overflow": "reject-publish",
+        "x-max-length-bytes": MAX_QUEUE_BYTES,
+        "x-delivery-limit": 1_000_000_000,
     }
 
 
@@ -144,13 +151,16 @@ def pack(body: bytes) -> tuple[bytes, str | None]:
 
 
 def unpack(message: AbstractIncomingMessage) -> bytes:
-    """The body as it was before `pack`. Raises `BodyTooLarge`, or OSError/EOFError for what is not gzip."""
+    """The body as it was before `pack`. Raises `MalformedMessage` for what is not gzip, or too much of it."""
     if message.content_encoding != "gzip":
         return message.body
-    with gzip.GzipFile(fileobj=io.BytesIO(message.body)) as stream:
-        body = stream.read(MAX_BODY_BYTES + 1)
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(message.body)) as stream:
+            body = stream.read(MAX_BODY_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MalformedMessage(f"the body is not gzip: {error}") from None
     if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"more than {MAX_BODY_BYTES} bytes unpacked")
+        raise MalformedMessage(f"more than {MAX_BODY_BYTES} bytes unpacked")
     return body
 
 

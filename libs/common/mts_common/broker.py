@@ -8,6 +8,7 @@ from typing import Self
 
 from mts_common.amqp import BROKER_AWAY, DECLARE_SECONDS, Link, messages_ready, no_stray_cancel
 from mts_common.consumer import Batching, Consumer, Handler
+from mts_common.dead_letters import DeadLetterConsumer, DeadLetters
 from mts_common.publisher import BrokerUnreachable, Publisher
 from mts_common.requests import Requester, Server, serve
 from mts_common.topology import EventQueue, RequestQueue
@@ -36,6 +37,10 @@ class Broker:
     async def consume(self, queue: EventQueue, handler: Handler, batching: Batching | None = None) -> None:
         """Feed `queue` to `handler` until cancelled. Raises `consumer.TooManyDead`."""
         await Consumer(self._consuming, self.publisher, queue, handler, batching).run()
+
+    async def collect_dead(self, letters: DeadLetters) -> None:
+        """Feed a service's dead-letter queue to `letters` until cancelled."""
+        await DeadLetterConsumer(self._consuming, self.publisher, letters).run()
 
     async def serve(self, queue: RequestQueue, server: Server) -> None:
         """Answer the questions on `queue` until cancelled."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from mts_common import database
-from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_events, no_stray_cancel, unpack
+from mts_common import database, metrics
+from mts_common.amqp import BROKER_AWAY, Backoff, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import Publisher, PublishFailed
 from mts_common.topology import EventQueue
@@ -83,8 +83,10 @@ class Consumer:
         self._handler = handler
         self._batching = batching or Batching()
         self._kinds = {kind.kind: kind for kind in queue.kinds}
+        self._measured: Mapping[metrics.Messaging, str] = {"messaging.destination.name": queue.name}
         self._dead_in_a_row = 0
         self._one_by_one = False
+        metrics.DEAD_LETTERS.add(0, self._measured)
 
     async def run(self) -> None:
         """Consume until cancelled, setting up again whatever is lost. Raises `TooManyDead`."""
@@ -117,7 +119,9 @@ class Consumer:
             while True:
                 batch = await self._next_batch(arrived, prefetch)
                 self._slow_down(batch)
-                await self._settle(batch)
+                metrics.CONSUMED.add(len(batch), self._measured)
+                with metrics.PROCESSING.time(self._measured):
+                    await self.settle(batch)
                 await _acknowledge(channel, batch)
                 self._speed_up(batch)
         finally:
@@ -149,7 +153,8 @@ class Consumer:
             pass
         return batch
 
-    async def _settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+    async def settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        """Do all that must be done before the messages are acknowledged."""
         items: list[Message] = []
         for message in batch:
             items += await self._items(message)
@@ -164,7 +169,7 @@ class Consumer:
             if model is None:
                 raise MalformedMessage(f"a message of kind {message.type!r} has no place here")
             return list(decode(model, unpack(message)))
-        except (MalformedMessage, BodyTooLarge, OSError, EOFError) as error:
+        except MalformedMessage as error:
             await self._put_aside(message.type or "", message.body, str(error))
             return []
 
@@ -190,8 +195,8 @@ class Consumer:
                 return
 
     async def _put_aside(self, kind: str, body: bytes, reason: str) -> None:
-        reasons = {"mts-queue": self._queue.name, "mts-reason": reason[:500]}
-        await self._publisher.dead_letter(kind, body, reasons)
+        await self._publisher.dead_letter(self._queue, kind, body, reason[:500])
+        metrics.DEAD_LETTERS.add(1, self._measured)
         self._dead_in_a_row += 1
         if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:
             raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason[:200]}")

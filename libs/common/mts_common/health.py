@@ -1,4 +1,4 @@
-"""Liveness and readiness, and the small HTTP server that tells them for services without one of their own."""
+"""Liveness and readiness, and the small HTTP server of every service that tells them and shows its metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+
+from mts_common import exposition
 
 CHECK_SECONDS = 3.0
 
@@ -47,17 +49,21 @@ class Health:
 
 
 async def serve_health(health: Health, host: str, port: int) -> None:
-    """Serve the health endpoints over plain HTTP until cancelled."""
+    """Serve the health endpoints, and /metrics, over plain HTTP until cancelled."""
 
     async def app(
         scope: MutableMapping[str, Any],
         _receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        status, body = await health.answer(scope["path"])
-        headers = [(b"content-type", b"application/json; charset=utf-8")]
+        if scope["path"] == "/metrics":
+            status, (content_type, body) = 200, exposition.render(_accepted(scope))
+        else:
+            status, answer = await health.answer(scope["path"])
+            content_type, body = "application/json; charset=utf-8", json.dumps(answer).encode()
+        headers = [(b"content-type", content_type.encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+        await send({"type": "http.response.body", "body": body})
 
     config = uvicorn.Config(
         app,
@@ -71,6 +77,11 @@ async def serve_health(health: Health, host: str, port: int) -> None:
         limit_concurrency=50,
     )
     await HttpServer(config).serve_until_cancelled(grace=1.0)
+
+
+def _accepted(scope: Mapping[str, Any]) -> str:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    return headers.get(b"accept", b"").decode("latin-1")
 
 
 class HttpServer(uvicorn.Server):

@@ -49,12 +49,14 @@ def encode(items: Sequence[Message]) -> bytes:
 
 
 def decode(model: type[AnyMessage], body: bytes) -> list[AnyMessage]:
-    """The items in `body`. Raises `MalformedMessage`, whose text never repeats the input."""
+    """The items in `body`. Raises `MalformedMessage`, whose text never repeats the input: what lies below the field of
+    an item is not named, because the keys of a mapping are input.
+    """
     try:
         return _Envelope[model].model_validate_json(body).items  # type: ignore[valid-type]
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
+            f"{'.'.join(map(str, fault['loc'][:3]))}: {fault['msg']}" for fault in error.errors(include_input=False)
         )
         raise MalformedMessage(f"{model.kind}: {faults}") from None
 
@@ -126,19 +128,35 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def zone_key(name: str) -> str:
+    """`name`, if it is that of an IANA time zone. Raises ValueError: ZoneInfo itself raises whatever its files do."""
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, OSError, LookupError):
+        raise ValueError("not an IANA time zone") from None
+
+
 class RunWindow(Part):
     """When overnight tests may run: daily, `opens` to `closes` wall clock in `zone`; over midnight if not later."""
 
     opens: time
     closes: time
-    zone: Annotated[str, AfterValidator(lambda name: ZoneInfo(name).key)]
+    zone: Annotated[str, AfterValidator(zone_key)]
+
+
+class RegisteredDevice(Part):
+    """The registry's device that a test reads. `zone` is that of its clock; None = the meter type's."""
+
+    device_id: str
+    serial_number: str | None = None
+    zone: Annotated[str, AfterValidator(lambda name: ZoneInfo(name).key)] | None = None
 
 
 class TestTerms(Part):
     """What is to be read from which meter: the part of a request that the dialler needs.
 
     `password` is a token of `security.Vault`, never the text. `survey_from` is a UTC day; the survey is
-    [survey_from, survey_from + survey_days) cut at the time of reading.
+    [survey_from, survey_from + survey_days) cut at the time of reading. `device` is None where the registry has none.
     """
 
     __test__ = False
@@ -152,6 +170,7 @@ class TestTerms(Part):
     password: str | None = Field(default=None, repr=False)
     survey_days: int = 0
     survey_from: date | None = None
+    device: RegisteredDevice | None = None
     traceparent: str | None = None
 
 
@@ -325,6 +344,29 @@ class TestCancelled(Message):
     cancelled_at: AwareDatetime
 
 
+class CumulativeReading(NamedTuple):
+    """A register's value at a time; `name` is that of an energy register or of a survey channel `… (total)`."""
+
+    name: str
+    read_at: AwareDatetime
+    value: Decimal
+
+
+class ReadingsStored(Message):
+    """results → gateway: readings of a device that were not stored before, or differ from what was.
+
+    `registers` are all cumulative readings among them; `first_measurement` and `last_measurement` the starts of the
+    first and the last survey period, None if there is none.
+    """
+
+    kind = "readings.stored"
+
+    device_id: str
+    registers: tuple[CumulativeReading, ...] = ()
+    first_measurement: AwareDatetime | None = None
+    last_measurement: AwareDatetime | None = None
+
+
 # --- request/reply: each request has one reply type, and both travel in lists of equal length
 
 
@@ -455,6 +497,62 @@ class SettleOutcomesReply(Message):
 
     settled: tuple[int, ...]
     unreported: tuple[int, ...]
+
+
+class ListDeadLetters(Message):
+    """gateway → scheduler, results: your dead letters, oldest first; of one queue, or those of these ids alone.
+
+    `with_text`: with what they say, as far as it may be shown.
+    """
+
+    kind = "dead.list"
+
+    queue: str | None = None
+    ids: tuple[int, ...] | None = None
+    limit: int = Field(default=100, ge=0, le=1000)
+    offset: int = Field(default=0, ge=0)
+    with_text: bool = False
+
+
+class DeadLetter(Part):
+    """A message that no consumer could handle. `size`: bytes as it travelled; `died_at`: when it was put aside last.
+
+    `text` is its JSON with secrets struck out and cut at `dead_letters.SHOWN_CHARACTERS`; None: not asked for, or not
+    JSON, and then nobody can say what is secret in it.
+    """
+
+    id: int
+    queue: str
+    message_kind: str
+    reason: str
+    size: int
+    died_at: AwareDatetime
+    text: str | None = None
+
+
+class ListDeadLettersReply(Message):
+    """`total` counts all that match."""
+
+    kind = "dead.list-reply"
+
+    total: int
+    letters: tuple[DeadLetter, ...]
+
+
+class RequeueDeadLetters(Message):
+    """gateway → scheduler, results: put these back into the queues they come from."""
+
+    kind = "dead.requeue"
+
+    ids: tuple[int, ...] = Field(max_length=1000)
+
+
+class RequeueDeadLettersReply(Message):
+    """`requeued` are in their queues again; the others are not known, or the broker did not take them and they stay."""
+
+    kind = "dead.requeue-reply"
+
+    requeued: tuple[int, ...]
 
 
 def all_kinds() -> dict[str, type[Message]]:

@@ -26,7 +26,7 @@ import asyncpg
 
 from mts_common import database, failpoints
 from mts_common.amqp import Backoff
-from mts_common.database import Connection, Pool, Statements
+from mts_common.database import Connection, Pool, schema_statements
 from mts_common.messages import VERSION, Message
 from mts_common.publisher import BrokerUnreachable, Publisher, PublishRefused
 
@@ -43,7 +43,7 @@ class Outbox:
 
     def __init__(self, schema: str) -> None:
         self.schema = schema
-        self.statements = {name: text.format(schema=schema) for name, text in Statements("mts_common").items()}
+        self.statements = schema_statements(schema)
 
     async def put(self, connection: Connection, items: Sequence[Message]) -> None:
         """Write what is to be told; it is told if and only if the caller's transaction commits."""

@@ -18,7 +18,8 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from mts_common.amqp import BROKER_AWAY, Backoff, BodyTooLarge, Link, declare_requests, no_stray_cancel, pack, unpack
+from mts_common import metrics
+from mts_common.amqp import BROKER_AWAY, Backoff, Link, declare_requests, no_stray_cancel, pack, unpack
 from mts_common.consumer import ConsumerLost
 from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.topology import RequestQueue
@@ -89,8 +90,9 @@ class Requester:
         pending.answers.append(answer)
         pending.seconds = max(pending.seconds, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                return cast(Reply, await answer)
+            with metrics.ASKING.time({"messaging.destination.name": queue.name, "messaging.operation.name": "ask"}):
+                async with asyncio.timeout(timeout):
+                    return cast(Reply, await answer)
         except TimeoutError:
             raise NoReply(f"{queue.name}: no answer within {timeout} s") from None
 
@@ -149,7 +151,7 @@ class Requester:
             return
         try:
             replies = decode(asked.reply_model, unpack(message))
-        except (MalformedMessage, BodyTooLarge, OSError, EOFError) as error:
+        except MalformedMessage as error:
             _fail(asked.answers, f"an answer that cannot be read: {error}")
             return
         if len(replies) != len(asked.answers):
@@ -238,7 +240,7 @@ async def _answer(
                 await channel.default_exchange.publish(reply, message.reply_to, mandatory=False)
                 await message.ack()
         return
-    except (MalformedMessage, BodyTooLarge) as error:
+    except MalformedMessage as error:
         _log.warning("%s: %s", queue.name, error)
     except BROKER_AWAY as error:
         _log.warning("%s: the answer was lost (%s)", queue.name, type(error).__name__)

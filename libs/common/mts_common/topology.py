@@ -18,7 +18,10 @@ from mts_common.messages import (
     CallWant,
     CancelTests,
     DiallerAlive,
+    ListDeadLetters,
     Message,
+    ReadingsStored,
+    RequeueDeadLetters,
     SettleOutcomes,
     SettleRequests,
     TestCancelled,
@@ -27,7 +30,6 @@ from mts_common.messages import (
 )
 
 EXCHANGE = "mts"
-DEAD_QUEUE = "mts.dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class EventQueue:
 
     name: str
     kinds: tuple[type[Message], ...]
+
+    @property
+    def dead(self) -> str:
+        """The queue for what its consumer cannot handle: one for each service."""
+        return dead_queue(self.name.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ RESULTS_REQUESTS = EventQueue("results.requests", (TestRequested,))
 RESULTS_REPORTS = EventQueue("results.reports", (AttemptReport, AttemptReportPart))
 RESULTS_CALLS = EventQueue("results.calls", (CallFinished,))
 RESULTS_OUTCOMES = EventQueue("results.outcomes", (TestFinished, TestCancelled))
+GATEWAY_READINGS = EventQueue("gateway.readings", (ReadingsStored,))
 
 CALL_WANTS = RequestQueue("scheduler.call-want", CallWant)
 DIALLER_ALIVES = RequestQueue("scheduler.dialler-alive", DiallerAlive)
@@ -62,6 +70,11 @@ SCHEDULER_SETTLES = RequestQueue("scheduler.settle", SettleRequests)
 RESULTS_SETTLES = RequestQueue("results.settle-requests", SettleRequests)
 OUTCOME_SETTLES = RequestQueue("results.settle-outcomes", SettleOutcomes)
 
+SCHEDULER_DEAD = RequestQueue("scheduler.dead-list", ListDeadLetters)
+SCHEDULER_REQUEUES = RequestQueue("scheduler.dead-requeue", RequeueDeadLetters)
+RESULTS_DEAD = RequestQueue("results.dead-list", ListDeadLetters)
+RESULTS_REQUEUES = RequestQueue("results.dead-requeue", RequeueDeadLetters)
+
 EVENT_QUEUES = (
     SCHEDULER_REQUESTS,
     SCHEDULER_ATTEMPTS,
@@ -70,6 +83,7 @@ EVENT_QUEUES = (
     RESULTS_REPORTS,
     RESULTS_CALLS,
     RESULTS_OUTCOMES,
+    GATEWAY_READINGS,
 )
 REQUEST_QUEUES = (
     CALL_WANTS,
@@ -79,4 +93,16 @@ REQUEST_QUEUES = (
     SCHEDULER_SETTLES,
     RESULTS_SETTLES,
     OUTCOME_SETTLES,
+    SCHEDULER_DEAD,
+    SCHEDULER_REQUEUES,
+    RESULTS_DEAD,
+    RESULTS_REQUEUES,
 )
+
+
+def dead_queue(service: str) -> str:
+    """The name of a service's dead-letter queue."""
+    return f"{service}.dead"
+
+
+DEAD_QUEUES = tuple(sorted({queue.dead for queue in EVENT_QUEUES}))

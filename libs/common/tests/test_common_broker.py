@@ -70,7 +70,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 async def dead_letter(channel: AbstractChannel) -> AbstractIncomingMessage:
-    queue = await channel.get_queue(topology.DEAD_QUEUE, ensure=False)
+    queue = await channel.get_queue(OUTCOMES.dead, ensure=False)
     async with asyncio.timeout(20):
         while True:
             message = await queue.get(no_ack=True, fail=False)

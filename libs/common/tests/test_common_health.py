@@ -6,6 +6,7 @@ import socket
 import httpx
 import pytest
 
+from mts_common import metrics
 from mts_common.health import Health, serve_health
 
 
@@ -38,6 +39,7 @@ async def test_a_check_that_hangs_is_a_fault(monkeypatch: pytest.MonkeyPatch) ->
     assert (status, body["faults"]) == (503, {"broker": "TimeoutError"})
 
 
+@pytest.mark.usefixtures("metered")
 async def test_the_endpoints_answer_over_http() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -52,6 +54,10 @@ async def test_the_endpoints_answer_over_http() -> None:
                     await asyncio.sleep(0.01)
             assert ready.json() == {"status": "OK"}
             assert (await client.get("/other")).status_code == 404
+            metrics.LEASES.set(2, {"mts.transport": "tcp"})
+            shown = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+            assert shown.headers["content-type"].startswith("application/openmetrics-text")
+            assert 'mts_leases{mts_transport="tcp"} 2.0' in shown.text.splitlines()
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)

@@ -29,6 +29,7 @@ TERMS = {
     "password": "gAAAAA",
     "survey_days": 10,
     "survey_from": date(2026, 3, 19),
+    "device": {"device_id": "8796541235874587", "serial_number": "12345678", "zone": "Europe/London"},
     "traceparent": TRACE,
 }
 DATA = m.MeterData(
@@ -100,6 +101,15 @@ SAMPLES: list[m.Message] = [
     m.CallFinished(call_id=CALL, dialler="dialler-1", tests=(m.TestAttempt(test_id=1234, attempt=2),), ended_at=AT),
     m.TestFinished(test_id=1234, attempt=None, outcome=m.Outcome.ERROR, detail="dialler lost", finished_at=AT),
     m.TestCancelled(test_id=1234, cancelled_at=AT),
+    m.ReadingsStored(
+        device_id="8796541235874587",
+        registers=(
+            m.CumulativeReading("Active Energy Import", AT, Decimal("000102.280")),
+            m.CumulativeReading("kWh Import (total)", AT, Decimal("0.00000")),
+        ),
+        first_measurement=AT,
+        last_measurement=AT,
+    ),
     m.CallWant(dialler="dialler-1", nonce=NONCE, transport=m.Transport.TCP, free_lines=3),
     m.CallGrant(
         nonce=NONCE,
@@ -124,6 +134,23 @@ SAMPLES: list[m.Message] = [
     m.SettleRequestsReply(known=(1, 2, 3), cancelled=(2,), deleted=(3,)),
     m.SettleOutcomes(finished=((1, 2), (2, None)), cancelled=(3,)),
     m.SettleOutcomesReply(settled=(1,), unreported=(2,)),
+    m.ListDeadLetters(queue="results.reports", ids=(1, 2), limit=10, offset=20, with_text=True),
+    m.ListDeadLettersReply(
+        total=21,
+        letters=(
+            m.DeadLetter(
+                id=2,
+                queue="results.reports",
+                message_kind="attempt.report",
+                reason="Rejected: poison",
+                size=2,
+                died_at=AT,
+                text="{}",
+            ),
+        ),
+    ),
+    m.RequeueDeadLetters(ids=(1, 2)),
+    m.RequeueDeadLettersReply(requeued=(1,)),
 ]
 
 

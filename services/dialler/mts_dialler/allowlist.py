@@ -2,8 +2,9 @@
 
 A client chooses what the dialler connects to. So an address is dialled only if a listed network holds it, and one of
 the special ranges below (our own machine, its neighbours, cloud metadata, tunnels to any of these) only if the listed
-network lies within that range: `0.0.0.0/0` opens no loopback, `169.254.0.0/16` no metadata service. The check is made
-on what the name resolves to, and the connection goes to the addresses checked, not to the name.
+network lies within that range: `0.0.0.0/0` opens no loopback, `169.254.0.0/16` no metadata service. Nor may a special
+IPv4 address be reached through an IPv6 one that carries it to a translator or a tunnel. The check is made on what the
+name resolves to, and the connection goes to the addresses checked, not to the name.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _SPECIAL: tuple[Network, ...] = tuple(
         "224.0.0.0/4",
         "240.0.0.0/4",
         "::/96",  # unspecified, loopback, IPv4-compatible
+        "::ffff:0:0:0/96",
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "2001::/32",
@@ -50,6 +52,12 @@ _SPECIAL: tuple[Network, ...] = tuple(
         "ff00::/8",
     )
 )
+
+# RFC 6052 (the well-known prefix, and RFC 8215's for local use), RFC 2765.
+_LAST_OCTETS: tuple[IPv6Network, ...] = tuple(
+    IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/96", "::ffff:0:0:0/96")
+)
+_LOCAL_TRANSLATION = IPv6Network("64:ff9b:1::/48")
 
 
 async def resolve(host: str) -> Sequence[str]:
@@ -81,9 +89,12 @@ class AllowList:
     def allows(self, address: Address) -> bool:
         """May `address` be dialled? An IPv4 address in an IPv6 coat is judged as what it is."""
         plain = _plain(address)
-        special = [network for network in _SPECIAL if plain in network]
+        return self._lists(plain) and all(self._lists(inner) or not _specials(inner) for inner in _carried(plain))
+
+    def _lists(self, address: Address) -> bool:
+        special = _specials(address)
         return any(
-            plain in listed and all(_within(listed, network) for network in special) for listed in self._networks
+            address in listed and all(_within(listed, network) for network in special) for listed in self._networks
         )
 
     async def _addresses(self, host: str, seconds: float) -> list[Address]:
@@ -107,6 +118,23 @@ def _plain(address: Address) -> Address:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def _specials(address: Address) -> list[Network]:
+    return [network for network in _SPECIAL if address in network]
+
+
+def _carried(address: Address) -> list[IPv4Address]:
+    """The IPv4 addresses to which a translator or a tunnel's end may pass on what is sent to `address`."""
+    if isinstance(address, IPv4Address):
+        return []
+    carried = [*(address.teredo or ()), *([address.sixtofour] if address.sixtofour else [])]
+    octets = address.packed
+    if any(address in network for network in _LAST_OCTETS):
+        carried.append(IPv4Address(octets[12:]))
+    if address in _LOCAL_TRANSLATION:
+        carried.append(IPv4Address(octets[6:8] + octets[9:11]))  # RFC 6052, 2.2: a /48 prefix; octet 8 is nought
+    return carried
 
 
 def _within(inner: Network, outer: Network) -> bool:

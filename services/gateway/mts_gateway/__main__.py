@@ -35,10 +35,12 @@ app.add_typer(token, name="token")
 
 
 class Scope(StrEnum):
-    """What a token may do: the MTS API, or the administration."""
+    """What a token may do: the MTS API, the administration, the contract meters API."""
 
     MTS = "mts"
     ADMIN = "admin"
+    WARRANTY_READ = "warranty:read"
+    WARRANTY_WRITE = "warranty:write"
 
 
 class Dialect(StrEnum):

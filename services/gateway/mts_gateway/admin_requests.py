@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import time
-from zoneinfo import ZoneInfo
 
-from mts_common.messages import RunWindow
+from mts_common.messages import RunWindow, zone_key
 from mts_gateway.clients import DEFAULT_VALID_DAYS, MAX_NAME, MAX_VALID_DAYS, SCOPES, NewToken
 from mts_gateway.fields import Fields, known
 from mts_gateway.render import DIALECTS, GROUPED
@@ -52,7 +51,7 @@ def _scopes(fields: Fields) -> tuple[str, ...]:
     if given is None:
         return NewToken(0).scopes
     if not isinstance(given, list) or not given or not all(scope in SCOPES for scope in given):
-        fields.fault("scopes", f"must be a list of {' and '.join(SCOPES)}")
+        fields.fault("scopes", f"must be a list of {', '.join(SCOPES)}")
         return ()
     return tuple(scope for scope in SCOPES if scope in given)
 
@@ -89,7 +88,7 @@ def _zone(fields: Fields) -> str | None:
     if text is None:
         return None
     try:
-        return ZoneInfo(text).key
-    except (ValueError, OSError, LookupError):
+        return zone_key(text)
+    except ValueError:
         fields.fault("zone", "must be an IANA time zone, e.g. Europe/London")
         return None

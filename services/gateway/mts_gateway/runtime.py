@@ -14,16 +14,19 @@ import uvicorn
 from mts_common import database, service
 from mts_common.broker import Broker
 from mts_common.database import Pool, Statements
-from mts_common.health import Health, HttpServer
+from mts_common.health import Health, HttpServer, serve_health
 from mts_common.outbox import Outbox, Relay
 from mts_common.security import Vault
 from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
 from mts_gateway.cancel import Canceller
+from mts_gateway.carbontrack.app import application as carbontrack_application
 from mts_gateway.clients import Clients
+from mts_gateway.endpoint import Bounds
 from mts_gateway.housekeeping import Housekeeping
 from mts_gateway.new_test import Rules
+from mts_gateway.origin import Origin
 from mts_gateway.protocol import BoundedProtocol
 from mts_gateway.reading import Reader
 from mts_gateway.routes_admin import Admin
@@ -32,6 +35,8 @@ from mts_gateway.routes_queries import Queries
 from mts_gateway.routes_service import Service
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.settle import Settler
+from mts_gateway.users import Users
+from mts_gateway.warranty.app import application as warranty_application
 from mts_gateway.web import Guard, application
 
 SCHEMA = "gateway"
@@ -58,18 +63,32 @@ class Gateway:
         vault = Vault(key.get_secret_value() for key in settings.meter_keys)
         self.relay = Relay(pool, outbox, broker.publisher)
         self.admission = Admission(pool, self._own["admit"], settings.limits)
+        self.users = Users(pool, self._own, settings.limits)
+        self._bounds = Bounds(asyncio.Semaphore(settings.max_requests), settings.max_body_bytes)
         self.acceptor = Acceptor(pool, self._own, outbox, vault, settings.settle_after_seconds, self.relay.wake)
         self.settler = Settler(
             pool, self._own, outbox, broker.requester, settings.settle_after_seconds, self.relay.wake
         )
         self.housekeeping = Housekeeping(pool, self._own, settings.keep_days)
-        self.app = self._app(vault)
+        stored = {"database": self._check_database, "results": self._check_views}
+        self.health = Health(stored)
+        self._parts = Health({**stored, "broker": broker.check})
+        carbontrack = carbontrack_application()
+        self.app = Origin(
+            self._api(vault),
+            {
+                "oauth": carbontrack,
+                "token": carbontrack,
+                "ctapi": carbontrack,
+                "fscmrestapi": warranty_application(),
+            },
+        )
 
     async def check(self) -> None:
         """Raises `StatementFault` if the schema is not the one this code is written for."""
         await self._own.check(self._pool)
 
-    def _app(self, vault: Vault) -> Guard:
+    def _api(self, vault: Vault) -> Guard:
         settings = self._settings
         reader = Reader(
             self._pool,
@@ -81,20 +100,13 @@ class Gateway:
         )
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
         canceller = Canceller(self._pool, self._own, self._broker.requester, settings.settle_after_seconds)
-        stored = {"database": self._check_database, "results": self._check_views}
         routers = (
             Commands(self.acceptor, canceller, rules, _now).router(),
             Queries(reader, settings.limits, _now).router(),
             Admin(Clients(self._pool, self._own), reader).router(),
-            Service(Health({**stored, "broker": self._broker.check}), Health(stored)).router(),
+            Service(self._parts, self.health).router(),
         )
-        return application(
-            routers,
-            self.admission,
-            openapi.document(settings.limits),
-            body_limit=settings.max_body_bytes,
-            at_once=settings.max_requests,
-        )
+        return application(routers, self.admission, openapi.document(settings.limits), self._bounds)
 
     async def _check_database(self) -> None:
         async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
@@ -121,6 +133,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
         drained = asyncio.Event()
         parts = {
             "http": _serve(server, stop, drained),
+            "health": serve_health(gateway.health, settings.health_host, settings.health_port),
             "admission": gateway.admission.run(),
             "acceptor": gateway.acceptor.run(),
             "relay": gateway.relay.run(),
@@ -161,7 +174,7 @@ class _Server(HttpServer):
             self._on_started(port)
 
 
-def _server_config(settings: GatewaySettings, app: Guard) -> uvicorn.Config:
+def _server_config(settings: GatewaySettings, app: Origin) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.http_host,

@@ -6,7 +6,6 @@ Nothing here or below answers anything but JSON.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -74,9 +73,7 @@ def application(
     routers: Iterable[APIRouter],
     admission: AdmitsCalls,
     document: Mapping[str, object],
-    *,
-    body_limit: int,
-    at_once: int,
+    bounds: Bounds,
 ) -> Guard:
     """The ASGI application that serves `routers`; `document` is its OpenAPI document."""
     app = FastAPI(
@@ -88,7 +85,7 @@ def application(
     )
     app.openapi = lambda: dict(document)  # type: ignore[method-assign]
     app.state.admission = admission
-    app.state.bounds = Bounds(asyncio.Semaphore(at_once), body_limit)
+    app.state.bounds = bounds
     for router in routers:
         app.include_router(router)
     return Guard(app)

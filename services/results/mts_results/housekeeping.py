@@ -1,4 +1,4 @@
-"""What results does on its own: partitions made ahead and dropped when old, stray parts of reports deleted."""
+"""What results does on its own: partitions made ahead and dropped, stray parts and old dead letters deleted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from mts_common import dead_letters
 from mts_common.database import UNAVAILABLE, Pool
 from mts_results.partitions import Partitions
 from mts_results.statements import SQL
@@ -23,7 +24,7 @@ class Housekeeping:
     def __init__(self, pool: Pool, partitions: Partitions, keep_days: int, now: Callable[[], datetime]) -> None:
         self._pool = pool
         self._partitions = partitions
-        self._keep = timedelta(days=keep_days)
+        self._keep_days = keep_days
         self._now = now
 
     async def run(self) -> None:
@@ -38,5 +39,6 @@ class Housekeeping:
     async def round(self) -> None:
         """One round of all."""
         await self._partitions.make_ahead()
-        await self._partitions.drop_old(self._now() - self._keep)
+        await self._partitions.drop_old(self._now() - timedelta(days=self._keep_days))
         await self._pool.execute(SQL["expire_parts"], self._now() - PARTS_KEPT)
+        await dead_letters.forget(self._pool, "results", self._keep_days)

@@ -9,14 +9,17 @@ from mts_common import database
 from mts_common.broker import Broker
 from mts_common.consumer import Batching
 from mts_common.database import Pool
+from mts_common.dead_letters import DeadLetters
 from mts_common.health import Health, serve_health
 from mts_common.service import until_stopped
 from mts_common.topology import (
     OUTCOME_SETTLES,
     RESULTS_CALLS,
+    RESULTS_DEAD,
     RESULTS_OUTCOMES,
     RESULTS_REPORTS,
     RESULTS_REQUESTS,
+    RESULTS_REQUEUES,
     RESULTS_SETTLES,
 )
 from mts_results.housekeeping import Housekeeping
@@ -41,6 +44,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         partitions = Partitions(pool, settings.partition_tests)
         ingest = Ingest(pool, partitions, _now)
         settling = Settling(pool)
+        letters = DeadLetters(pool, "results", broker.publisher)
         health = Health({"database": lambda: _check(pool), "broker": broker.check})
         await until_stopped(
             stop,
@@ -51,6 +55,9 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
                 "outcomes": broker.consume(RESULTS_OUTCOMES, ingest.outcomes),
                 "settle requests": broker.serve(RESULTS_SETTLES, settling.requests),
                 "settle outcomes": broker.serve(OUTCOME_SETTLES, settling.outcomes),
+                "dead letters": broker.collect_dead(letters),
+                "dead.list": broker.serve(RESULTS_DEAD, letters.serve_list),
+                "dead.requeue": broker.serve(RESULTS_REQUEUES, letters.serve_requeue),
                 "housekeeping": Housekeeping(pool, partitions, settings.keep_days, _now).run(),
                 "health": serve_health(health, settings.health_host, settings.health_port),
             },

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from mts_common import database, service
 from mts_common.broker import Broker
 from mts_common.database import ACQUIRE_SECONDS, Pool
+from mts_common.dead_letters import DeadLetters
 from mts_common.health import Health, serve_health
 from mts_common.outbox import Relay
 from mts_common.publisher import PublishFailed
@@ -21,7 +22,9 @@ from mts_common.topology import (
     DIALLER_ALIVES,
     SCHEDULER_ATTEMPTS,
     SCHEDULER_CALLS,
+    SCHEDULER_DEAD,
     SCHEDULER_REQUESTS,
+    SCHEDULER_REQUEUES,
     SCHEDULER_SETTLES,
 )
 from mts_scheduler.asks import Asks
@@ -63,6 +66,7 @@ async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, st
     consumers = Consumers(pool, settings, changed)
     leases = Leases(pool, settings, changed)
     settling = Settling(pool, settings, broker.requester, changed)
+    letters = DeadLetters(pool, "scheduler", broker.publisher)
     look = min(5.0, settings.lease_seconds / LOOKS_PER_LEASE)
     calm = Calm(settings.lease_seconds, time.monotonic)
 
@@ -85,6 +89,9 @@ async def _run_parts(settings: SchedulerSettings, pool: Pool, broker: Broker, st
             "call.released": broker.serve(CALL_RELEASES, leases.released),
             "test.cancel": broker.serve(CANCELS, Cancels(pool, settings, changed).serve),
             "settle.requests": broker.serve(SCHEDULER_SETTLES, settling.requests),
+            "dead letters": broker.collect_dead(letters),
+            "dead.list": broker.serve(SCHEDULER_DEAD, letters.serve_list),
+            "dead.requeue": broker.serve(SCHEDULER_REQUEUES, letters.serve_requeue),
             "sweep": _every(look, "sweep", sweep),
             "settle": _every(settings.settle_after_seconds, "settle", settling.settle),
             "tidy": _every(TIDY_SECONDS, "tidy", lambda: tidy(pool, settings.job_keep_days)),

@@ -233,6 +233,13 @@ class System:
         rows: list[asyncpg.Record] = self.with_database(ask)
         return rows
 
+    def dead_letters(self) -> list[asyncpg.Record]:
+        """What has been put aside by any service, oldest first."""
+        return self.query(
+            "SELECT queue, kind, reason, body, died_at FROM scheduler.dead_letter "
+            "UNION ALL SELECT queue, kind, reason, body, died_at FROM results.dead_letter ORDER BY died_at"
+        )
+
     def execute(self, statement: str) -> None:
         """Run a statement as superuser."""
         self.with_database(lambda connection: connection.execute(statement))

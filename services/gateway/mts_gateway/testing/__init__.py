@@ -37,6 +37,17 @@ from mts_gateway.clients import Clients, NewToken
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.testing.contract import Contract
 
+_STAND_INS = (
+    "create_status",
+    "create_search",
+    "create_trace",
+    "create_measurement",
+    "create_register_reading",
+    "create_device_fact",
+    "grant_schema",
+    "grant_views",
+)
+
 START_SECONDS = 20.0
 END_SECONDS = 40.0
 
@@ -155,7 +166,7 @@ class Store:
     def prepare(self) -> None:
         """Migrate the gateway's schema and create the stand-ins."""
         asyncio.run(migrate(self._roles.url("gateway"), runtime.SCHEMA, "mts_gateway"))
-        for name in ("create_status", "create_search", "create_trace", "grant_schema", "grant_views"):
+        for name in _STAND_INS:
             self.run(self._views[name], role="results")
 
     def publish_search(self, client_id: int) -> None:
