@@ -6,11 +6,12 @@ Single tests that come in at the same time share a commit; a batch has its own.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mts_common import database, failpoints
+from mts_common import database, failpoints, metrics
 from mts_common.database import Connection, Pool
 from mts_common.messages import RegisteredDevice, RunWindow, TestRequested
 from mts_common.outbox import Outbox
@@ -157,6 +158,7 @@ class Acceptor:
             failpoints.reach("gateway.accepting")
         failpoints.reach("gateway.accepted")
         self._wake()
+        _measure(new)
         return [_answer(one, one.held(bindings)) for one in placed]
 
     async def _reserve(self, connection: Connection, orders: Sequence[Order]) -> tuple[datetime, list[Placed]]:
@@ -226,6 +228,20 @@ class Acceptor:
             device=device,
             traceparent=one.order.traceparent,
         )
+
+
+def _measure(placed: Sequence[Placed]) -> None:
+    for one in placed:
+        kinds = Counter((test.immediate, test.address.transport) for test in one.order.tests)
+        for (immediate, transport), count in kinds.items():
+            metrics.ACCEPTED.add(
+                count,
+                {
+                    "mts.client_id": str(one.order.client_id),
+                    "mts.lane": "immediate" if immediate else "overnight",
+                    "mts.transport": transport,
+                },
+            )
 
 
 def write_windows(windows: Sequence[RunWindow] | None) -> list[object] | None:

@@ -21,6 +21,8 @@ from mts_gateway.testing import (
     make_certificate,
     make_settings,
 )
+from mts_gateway.testing.carbontrack import SUNCO, WINDCO, bearer
+from mts_gateway.testing.carbontrack import load as load_carbontrack
 from mts_gateway.testing.contract_api import client_of
 from mts_gateway.testing.contract_seed import SeededRegistry, contract_seed
 from mts_stack.fixtures import fresh_database, fresh_vhost
@@ -111,6 +113,28 @@ def api(gateway: RunningGateway, owner: Credentials) -> Iterator[httpx.Client]:
 def admin(gateway: RunningGateway, store: Store) -> Iterator[httpx.Client]:
     """Calls of an administrator."""
     with gateway.http(store.new_client(scopes=("admin",)).token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def carbontrack(site: Site) -> Iterator[RunningGateway]:
+    """One with the data of carbontrack.md (9), whose users are not held to a rate."""
+    load_carbontrack(site.store)
+    with site.gateway(rate_limit_calls=1_000_000) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def sunco(carbontrack: RunningGateway) -> Iterator[httpx.Client]:
+    """Calls of the distributor D1's user."""
+    with carbontrack.neighbour(**bearer(carbontrack, *SUNCO)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def windco(carbontrack: RunningGateway) -> Iterator[httpx.Client]:
+    """Calls of the distributor D2's user."""
+    with carbontrack.neighbour(**bearer(carbontrack, *WINDCO)) as client:
         yield client
 
 

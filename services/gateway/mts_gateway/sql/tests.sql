@@ -114,6 +114,12 @@ RETURNING
         WHERE device.device_id = test.device_id
     ) AS device
 
+-- name: unsettled_age
+-- Seconds since the oldest test was accepted of which not both who were told have said that they know it.
+SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8
+FROM gateway.test
+WHERE removed_at IS NULL AND NOT (scheduler_knows AND results_knows)
+
 -- name: settle
 -- What the scheduler ($1) and results ($2) have said they know.
 UPDATE gateway.test
