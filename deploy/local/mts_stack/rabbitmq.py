@@ -181,6 +181,11 @@ class Management:
         """Throw away the messages that are ready in a queue."""
         self._send("DELETE", f"/queues/{self._path}/{quote(name, safe='')}/contents")
 
+    def publish(self, exchange: str, kind: str, body: str) -> None:
+        """Publish a message that no service of ours would: with `kind` as its type and routing key."""
+        message = {"properties": {"type": kind}, "routing_key": kind, "payload": body, "payload_encoding": "string"}
+        self._send("POST", f"/exchanges/{self._path}/{quote(exchange, safe='')}/publish", json=message)
+
     def connections(self) -> list[str]:
         """The names of the open connections to the vhost; one may be up to half a second late to appear."""
         return [str(entry["name"]) for entry in self._send("GET", f"/vhosts/{self._path}/connections").json()]

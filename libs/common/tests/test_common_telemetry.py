@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 from opentelemetry import trace
@@ -12,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from mts_common import telemetry
 from mts_common.telemetry import JsonFormatter
+from mts_stack.otlp import silent_collector
 
 
 def test_a_span_is_continued_from_a_traceparent_and_linked_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +57,25 @@ def test_a_log_record_is_one_json_line_with_test_and_trace() -> None:
     assert record["service"] == "dialler"
     assert record["test_id"] == 7
     assert record["trace_id"] == f"{1:032x}"
+
+
+# More spans than are kept in memory, and metrics to be sent, to a collector that does not take them.
+_SENDS = """
+from mts_common import metrics, telemetry
+telemetry.setup("common", "INFO")
+for _ in range(5000):
+    with telemetry.span("call"):
+        metrics.LOST_CALLS.add(1)
+telemetry.shutdown()
+print("ended")
+"""
+
+
+@pytest.mark.parametrize("collector", ["silent", "absent"])
+def test_a_collector_that_takes_nothing_does_not_hold_up_the_end(collector: str) -> None:
+    with silent_collector() as url:
+        environment = {**os.environ, telemetry.ENDPOINT: url if collector == "silent" else "http://127.0.0.1:1"}
+        ended = subprocess.run(
+            [sys.executable, "-c", _SENDS], env=environment, capture_output=True, text=True, timeout=20, check=True
+        )
+    assert ended.stdout == "ended\n"
