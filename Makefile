@@ -9,14 +9,15 @@ PACKAGES := libs/common libs/client services/gateway services/scheduler services
 	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
 	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup setup-tests demo up down test faults check bench soak lock configuration dashboards compose-env
+.PHONY: help setup setup-tests demo up down seed test faults check bench soak lock configuration dashboards compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
 	@echo "make up     start everything and keep it in the foreground; Ctrl-C or make down ends it"
 	@echo "make down   end what make up started"
-	@echo "make test   set up, check and run the unit and integration tests"
-	@echo "make faults run the fault tests (tests/faults)"
+	@echo "make seed FILE=path.json  load a registry into what make up started, in place of the one there"
+	@echo "make test   set up, check and run all tests"
+	@echo "make faults run the fault tests alone (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
@@ -37,6 +38,9 @@ up: setup
 down:
 	@$(STACK) down
 
+seed: setup
+	@$(STACK) seed $(if $(FILE),"$(FILE)",$(error make seed FILE=path.json))
+
 setup-tests:
 	@$(PYTHON) deploy/local/setup.py --tests
 
@@ -44,7 +48,7 @@ test: setup-tests check
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 
 faults: setup
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
 
 check: setup
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
@@ -27,7 +28,9 @@ from mts_client.models import (
     ServiceStatus,
     Token,
     WireTrace,
+    query_text,
 )
+from mts_client.operator_models import DeadLetter, DeadLetters, Lines, QuarantineLifted, WaitingTests
 
 T = TypeVar("T")
 _LONGEST_KEY = 128
@@ -104,6 +107,13 @@ _CLIENTS = _member(tuple[ApiClient, ...], "clients")
 _NEW_TOKEN = _reader(NewToken)
 _TOKENS = _member(tuple[Token, ...], "tokens")
 _TOKEN_ID = _member(int, "tokenId")
+_WAITING_TESTS = _reader(WaitingTests)
+_TEST_IDS = _member(tuple[int, ...], "testIds")
+_LINES = _reader(Lines)
+_QUARANTINE_LIFTED = _reader(QuarantineLifted)
+_DEAD_LETTERS = _reader(DeadLetters)
+_DEAD_LETTER = _reader(DeadLetter)
+_DEAD_LETTER_ID = _member(int, "deadLetterId")
 
 
 def _json(body: object) -> bytes:
@@ -219,3 +229,69 @@ def list_tokens() -> Call[tuple[Token, ...]]:
 def delete_token(token_id: int) -> Call[int]:
     """End a token's validity. Not repeatable: a repeat after a lost answer is refused as unknown."""
     return Call("DELETE", f"admin/tokens/{token_id:d}", _TOKEN_ID, Access.ADMIN, repeatable=False)
+
+
+def list_waiting_tests(
+    *,
+    client_id: int | None = None,
+    immediate: bool | None = None,
+    on_hold: bool | None = None,
+    remote_address: str | None = None,
+    limit: int | None = None,
+    offset: int | None = None,
+) -> Call[WaitingTests]:
+    """The tests that wait for a call; `remote_address` matches a part."""
+    wanted = {
+        "clientId": client_id,
+        "immediate": immediate,
+        "onHold": on_hold,
+        "remoteAddress": remote_address,
+        "limit": limit,
+        "offset": offset,
+    }
+    return Call("GET", "admin/jobs", _WAITING_TESTS, Access.ADMIN, query=_query(wanted))
+
+
+def hold_tests(test_ids: Sequence[int]) -> Call[tuple[int, ...]]:
+    """Keep tests from being called; gives those that wait and are held now."""
+    return Call("POST", "admin/jobs/hold", _TEST_IDS, Access.ADMIN, body=_json({"testIds": list(test_ids)}))
+
+
+def release_tests(test_ids: Sequence[int], *, now: bool = False) -> Call[tuple[int, ...]]:
+    """End holds and pauses, with `now` also the wait for a run window; gives those that wait and are released now."""
+    body = _json({"testIds": list(test_ids), "now": now})
+    return Call("POST", "admin/jobs/release", _TEST_IDS, Access.ADMIN, body=body)
+
+
+def list_lines() -> Call[Lines]:
+    """Diallers, running calls and quarantined addresses."""
+    return Call("GET", "admin/lines", _LINES, Access.ADMIN)
+
+
+def lift_quarantine(remote_address: str) -> Call[QuarantineLifted]:
+    """Let an address, written as `list_lines` shows it, be called again."""
+    body = _json({"remoteAddress": remote_address})
+    return Call("DELETE", "admin/lines/quarantine", _QUARANTINE_LIFTED, Access.ADMIN, body=body)
+
+
+def list_dead_letters(
+    *, service: str | None = None, queue: str | None = None, limit: int | None = None, offset: int | None = None
+) -> Call[DeadLetters]:
+    """What no service could handle."""
+    wanted = {"service": service, "queue": queue, "limit": limit, "offset": offset}
+    return Call("GET", "admin/dead-letters", _DEAD_LETTERS, Access.ADMIN, query=_query(wanted))
+
+
+def show_dead_letter(service: str, dead_letter_id: int) -> Call[DeadLetter]:
+    """A dead letter with what it says."""
+    return Call("GET", f"admin/dead-letters/{quote(service, safe='')}/{dead_letter_id:d}", _DEAD_LETTER, Access.ADMIN)
+
+
+def requeue_dead_letter(service: str, dead_letter_id: int) -> Call[int]:
+    """Put a dead letter back into its queue. Not repeatable: a repeat after a lost answer is refused as unknown."""
+    path = f"admin/dead-letters/{quote(service, safe='')}/{dead_letter_id:d}/requeue"
+    return Call("POST", path, _DEAD_LETTER_ID, Access.ADMIN, repeatable=False)
+
+
+def _query(wanted: Mapping[str, object]) -> dict[str, str]:
+    return {name: query_text(value) for name, value in wanted.items() if value is not None}

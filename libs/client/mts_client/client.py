@@ -76,6 +76,14 @@ class _Api:
     create_token = _Method(calls.create_token)
     list_tokens = _Method(calls.list_tokens)
     delete_token = _Method(calls.delete_token)
+    list_waiting_tests = _Method(calls.list_waiting_tests)
+    hold_tests = _Method(calls.hold_tests)
+    release_tests = _Method(calls.release_tests)
+    list_lines = _Method(calls.list_lines)
+    lift_quarantine = _Method(calls.lift_quarantine)
+    list_dead_letters = _Method(calls.list_dead_letters)
+    show_dead_letter = _Method(calls.show_dead_letter)
+    requeue_dead_letter = _Method(calls.requeue_dead_letter)
 
     def __init__(
         self, token: SecretStr | str | None, admin_token: SecretStr | str | None, retries: RetryPolicy

@@ -30,9 +30,11 @@ from mts_common.database import Connection, Pool, schema_statements
 from mts_common.levels import Levels
 from mts_common.messages import VERSION, Message
 from mts_common.publisher import BrokerUnreachable, Publisher, PublishRefused
+from mts_common.pulse import Pulses
 
 POLL_SECONDS = 0.2
 CONFIRM_SECONDS = 5.0
+ROUND_SECONDS = 180.0  # more than its statements and its confirms can take together
 CLAIM_ROWS = 2000
 PACK_ITEMS = 200
 COUNTED_ROWS = 100_000
@@ -69,8 +71,9 @@ class Outbox:
 class Relay:
     """Publishes the rows of an outbox. Several may run over one table."""
 
-    def __init__(self, pool: Pool, outbox: Outbox, publisher: Publisher) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox, publisher: Publisher, pulses: Pulses | None = None) -> None:
         self._pool = pool
+        self._pulses = pulses or Pulses()
         self._schema = outbox.schema
         self._sql = outbox.statements
         self._publisher = publisher
@@ -83,17 +86,19 @@ class Relay:
     async def run(self) -> None:
         """Publish until cancelled, whatever happens to broker and database."""
         backoff = Backoff(last=2.0)
-        while True:
-            self._woken.clear()
-            try:
-                more = await self._tell_some()
-                backoff.reset()
-            except (BrokerUnreachable, *database.UNAVAILABLE) as error:
-                _log.warning("outbox: %s, telling again", type(error).__name__)
-                await backoff.wait()
-                continue
-            if not more:
-                await self._pause()
+        with self._pulses.part(f"{self._schema} outbox") as pulse:
+            while True:
+                pulse.within(ROUND_SECONDS)
+                self._woken.clear()
+                try:
+                    more = await self._tell_some()
+                    backoff.reset()
+                except (BrokerUnreachable, *database.UNAVAILABLE) as error:
+                    _log.warning("outbox: %s, telling again", type(error).__name__)
+                    await backoff.wait()
+                    continue
+                if not more:
+                    await self._pause()
 
     async def _pause(self) -> None:
         try:

@@ -113,7 +113,7 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line; a newline in a message cannot start another."""
+        """The record as one line of printable ASCII: nothing in a message can start another, or steer a terminal."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -127,4 +127,4 @@ class JsonFormatter(logging.Formatter):
         line |= {name: getattr(record, name) for name in self._EXTRAS if hasattr(record, name)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=str).replace("\x7f", r"\u007f")

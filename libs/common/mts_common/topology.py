@@ -18,15 +18,21 @@ from mts_common.messages import (
     CallWant,
     CancelTests,
     DiallerAlive,
-    ListDeadLetters,
     Message,
     ReadingsStored,
-    RequeueDeadLetters,
     SettleOutcomes,
     SettleRequests,
     TestCancelled,
     TestFinished,
     TestRequested,
+)
+from mts_common.operator_messages import (
+    ChangeJobs,
+    LiftQuarantine,
+    ListDeadLetters,
+    ListJobs,
+    ListLines,
+    RequeueDeadLetters,
 )
 
 EXCHANGE = "mts"
@@ -70,6 +76,10 @@ SCHEDULER_SETTLES = RequestQueue("scheduler.settle", SettleRequests)
 RESULTS_SETTLES = RequestQueue("results.settle-requests", SettleRequests)
 OUTCOME_SETTLES = RequestQueue("results.settle-outcomes", SettleOutcomes)
 
+JOB_LISTS = RequestQueue("scheduler.jobs-list", ListJobs)
+JOB_CHANGES = RequestQueue("scheduler.jobs-change", ChangeJobs)
+LINE_LISTS = RequestQueue("scheduler.lines-list", ListLines)
+QUARANTINE_LIFTS = RequestQueue("scheduler.quarantine-lift", LiftQuarantine)
 SCHEDULER_DEAD = RequestQueue("scheduler.dead-list", ListDeadLetters)
 SCHEDULER_REQUEUES = RequestQueue("scheduler.dead-requeue", RequeueDeadLetters)
 RESULTS_DEAD = RequestQueue("results.dead-list", ListDeadLetters)
@@ -93,6 +103,10 @@ REQUEST_QUEUES = (
     SCHEDULER_SETTLES,
     RESULTS_SETTLES,
     OUTCOME_SETTLES,
+    JOB_LISTS,
+    JOB_CHANGES,
+    LINE_LISTS,
+    QUARANTINE_LIFTS,
     SCHEDULER_DEAD,
     SCHEDULER_REQUEUES,
     RESULTS_DEAD,

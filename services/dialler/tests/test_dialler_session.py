@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.fernet import Fernet
@@ -123,13 +125,13 @@ def a_test(test_id: int, **changes: object) -> GrantedTest:
     return GrantedTest.model_validate(fields | changes)
 
 
-def a_call(*tests: GrantedTest, not_after: datetime | None = None) -> GrantedCall:
+def a_call(*tests: GrantedTest, seconds_left: float | None = None) -> GrantedCall:
     return GrantedCall(
         call_id=CALL_ID,
         remote_address="203.0.113.7:4059",
         canonical_address="203.0.113.7:4059",
         transport=Transport.TCP,
-        not_after=not_after,
+        seconds_left=seconds_left,
         tests=tests,
     )
 
@@ -151,7 +153,8 @@ class Bench:
         )
 
     async def run(self, call: GrantedCall) -> CallFinished:
-        return await run_call(self.equipment, self.dial, call, self.told.append)
+        window_ends = None if call.seconds_left is None else self.clock.monotonic() + call.seconds_left
+        return await run_call(self.equipment, self.dial, call, self.told.append, window_ends)
 
     def outcomes(self) -> list[tuple[int, Outcome, FailureKind | None]]:
         return [(told.report.test_id, told.report.outcome, told.report.failure) for told in self.told]
@@ -258,21 +261,20 @@ async def test_a_refused_dial_ends_every_test_without_a_connection() -> None:
 
 async def test_a_call_granted_too_late_is_not_dialled() -> None:
     bench = Bench()
-    late = bench.clock.now() + timedelta(seconds=19)
-    await bench.run(a_call(a_test(1), a_test(2), not_after=late))
+    await bench.run(a_call(a_test(1), a_test(2), seconds_left=19))
     assert {told.report.failure for told in bench.told} == {FailureKind.WINDOW_CLOSED}
     assert bench.dial.dialled == 0
 
 
 async def test_a_call_that_just_fits_is_dialled() -> None:
     bench = Bench(read_well)
-    await bench.run(a_call(a_test(1), not_after=bench.clock.now() + timedelta(seconds=20)))
+    await bench.run(a_call(a_test(1), seconds_left=20))
     assert bench.outcomes() == [(1, Outcome.SUCCESS, None)]
 
 
 async def test_no_test_of_a_call_begins_after_the_window() -> None:
     bench = Bench(read_well)
-    await bench.run(a_call(a_test(1), a_test(2), not_after=bench.clock.now() + timedelta(seconds=20)))
+    await bench.run(a_call(a_test(1), a_test(2), seconds_left=20))
     assert bench.outcomes() == [(1, Outcome.SUCCESS, None), (2, Outcome.ERROR, FailureKind.WINDOW_CLOSED)]
     assert bench.dial.channels[0].closed
 
@@ -452,3 +454,12 @@ async def test_the_spans_of_a_call_belong_to_its_tests(monkeypatch: pytest.Monke
         other.split("-")[1],
     ]
     assert bench.told[1].report.traceparent == bench.told[1].finished.traceparent
+
+
+async def test_a_device_s_own_zone_is_that_of_its_clock_else_its_meter_type_s() -> None:
+    bench = Bench(read_well, read_well, read_well)
+    equipment = replace(bench.equipment, zones={"ELSTERA1700": ZoneInfo("Europe/Paris")})
+    device = {"device_id": "8796541235874587", "zone": "Europe/London"}
+    call = a_call(a_test(1, device=device), a_test(2, device={**device, "zone": None}), a_test(3))
+    await run_call(equipment, bench.dial, call, bench.told.append)
+    assert [terms.zone.key for terms in bench.driver.terms] == ["Europe/London", "Europe/Paris", "Europe/Paris"]

@@ -54,7 +54,8 @@ TOLD_KINDS: dict[str, type[Message]] = {model.kind: model for model in (AttemptR
 class FakeScheduler:
     """Hands out `work`, one call a line; keeps every question."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
         self.work: deque[GrantedCall] = deque()
         self.alive = True  # does it answer at all?
         self.lose_answers = 0  # so many grants are made but their answers lost
@@ -77,13 +78,21 @@ class FakeScheduler:
         timeout: float,  # noqa: ASYNC109
     ) -> Reply:
         await asyncio.sleep(0)
-        answer = await {
+        serve = {
             topology.CALL_WANTS: self._on_want,
             topology.DIALLER_ALIVES: self._on_alive,
             topology.CALL_RELEASES: self._on_release,
-        }[queue](item)
-        if not self.alive:
-            raise NoReply("away")
+        }[queue]
+        answering = asyncio.ensure_future(serve(item))
+        late = asyncio.ensure_future(self._clock.sleep(timeout))
+        try:
+            await asyncio.wait([answering, late], return_when=asyncio.FIRST_COMPLETED)
+            if not (self.alive and answering.done()):
+                raise NoReply("away" if not self.alive else "late")
+            answer = answering.result()
+        finally:
+            answering.cancel()
+            late.cancel()
         assert isinstance(answer, reply_model)
         return answer
 
@@ -189,16 +198,16 @@ class FilteredLines(TcpLines):
 
 
 class Bench:
-    def __init__(self, lines: int = 4, filters: Sequence[str] = ("",)) -> None:
+    def __init__(self, lines: int = 4, filters: Sequence[str] = ("",), want_seconds: float = 5.0) -> None:
         self.clock = ManualClock()
-        self.scheduler = FakeScheduler()
+        self.scheduler = FakeScheduler(self.clock)
         self.broker = FakeBroker()
         self.meters = Meters()
         self.stop = asyncio.Event()
         equipment = Equipment(
             dialler="d", drivers={"ANY": self.meters}, open_password=lambda sealed: sealed, clock=self.clock
         )
-        pace = Pace(calls_per_ask=3)
+        pace = Pace(calls_per_ask=3, want_seconds=want_seconds)
         teller = Teller(self.broker, self.clock)
         banks = [FilteredLines(number_filter, lines, self.meters.dial, self.clock) for number_filter in filters]
         self.worker = Worker(equipment, banks, Transport.TCP, self.scheduler, teller, pace)
@@ -342,6 +351,17 @@ async def test_a_grant_that_comes_when_the_lease_has_run_out_is_given_back_undon
     async with working(Bench()) as bench:
         await eventually(lambda: bool(bench.scheduler.wants))
         bench.clock.advance(LEASE_SECONDS + 1)
+        bench.scheduler.add(call)
+        await eventually(lambda: bench.scheduler.released == [call.call_id])
+        assert bench.meters.channels == {}
+
+
+async def test_a_grant_whose_answer_took_a_whole_lease_is_given_back_though_the_lease_was_renewed_meanwhile() -> None:
+    call = a_call(1)
+    async with working(Bench(want_seconds=2 * LEASE_SECONDS)) as bench:
+        await eventually(lambda: bool(bench.scheduler.wants))
+        await bench.advance_until(lambda: bench.clock.monotonic() > LEASE_SECONDS)
+        assert bench.worker.holds_lease
         bench.scheduler.add(call)
         await eventually(lambda: bench.scheduler.released == [call.call_id])
         assert bench.meters.channels == {}

@@ -17,11 +17,13 @@ from mts_common.amqp import BROKER_AWAY
 from mts_common.database import Pool
 from mts_common.messages import SettleRequests, SettleRequestsReply, TestRequested
 from mts_common.outbox import Outbox
+from mts_common.pulse import Pulses
 from mts_common.requests import NoReply, Requester
 from mts_common.topology import RESULTS_SETTLES, SCHEDULER_SETTLES, RequestQueue
 
 MOST_TESTS = 5000
 ANSWER_SECONDS = 5.0
+ROUND_SECONDS = 180.0  # more than its statements and its question can take together
 
 _log = logging.getLogger(__name__)
 
@@ -37,25 +39,29 @@ class Settler:
         requester: Requester,
         after_seconds: float,
         wake: Callable[[], None],
+        pulses: Pulses | None = None,
     ) -> None:
         self._pool = pool
         self._sql = sql
         self._outbox = outbox
         self._requester = requester
+        self._pulses = pulses or Pulses()
         self._after_seconds = after_seconds
         self._wake = wake
 
     async def run(self) -> None:
         """Settle until cancelled, at least once a minute."""
         pause = min(60.0, self._after_seconds)
-        while True:
-            try:
-                more = await self.settle_some()
-            except (*database.UNAVAILABLE, *BROKER_AWAY) as error:
-                _log.warning("settling: %s, trying again later", type(error).__name__)
-                more = False
-            if not more:
-                await asyncio.sleep(pause)
+        with self._pulses.part("settler") as pulse:
+            while True:
+                pulse.within(ROUND_SECONDS + pause)
+                try:
+                    more = await self.settle_some()
+                except (*database.UNAVAILABLE, *BROKER_AWAY) as error:
+                    _log.warning("settling: %s, trying again later", type(error).__name__)
+                    more = False
+                if not more:
+                    await asyncio.sleep(pause)
 
     async def settle_some(self) -> bool:
         """Ask about up to `MOST_TESTS` tests; whether there may be more at once."""

@@ -13,7 +13,7 @@ from mts_results.partitions import Partitions
 from mts_results.statements import SQL
 
 ROUND_SECONDS = 60.0
-PARTS_KEPT = timedelta(hours=1)
+PARTS_KEPT = timedelta(days=1)
 
 _log = logging.getLogger(__name__)
 

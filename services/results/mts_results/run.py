@@ -12,6 +12,7 @@ from mts_common.database import Pool
 from mts_common.dead_letters import DeadLetters
 from mts_common.health import Health, serve_health
 from mts_common.levels import watch
+from mts_common.pulse import Pulses
 from mts_common.service import until_stopped
 from mts_common.topology import (
     OUTCOME_SETTLES,
@@ -37,16 +38,17 @@ _REPORTS_AT_ONCE = Batching(items=20, prefetch=20)
 async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     """Run results until `stop` is set. Raises `database.StatementFault` if the schema is not migrated."""
     url = settings.postgres_url.get_secret_value()
+    pulses = Pulses()
     async with (
         database.open_pool(url, "mts-results", settings.pool_size, settings.statement_seconds) as pool,
-        Broker(settings.amqp_url.get_secret_value(), "mts-results") as broker,
+        Broker(settings.amqp_url.get_secret_value(), "mts-results", pulses) as broker,
     ):
         await SQL.check(pool)
         partitions = Partitions(pool, settings.partition_tests)
         ingest = Ingest(pool, partitions, _now)
-        settling = Settling(pool)
+        settling = Settling(pool, lambda: broker.backlog(RESULTS_REPORTS))
         letters = DeadLetters(pool, "results", broker.publisher)
-        health = Health({"database": lambda: _check(pool), "broker": broker.check})
+        health = Health({"database": lambda: _check(pool), "broker": broker.check}, pulses)
         await until_stopped(
             stop,
             {
@@ -62,6 +64,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
                 "housekeeping": Housekeeping(pool, partitions, settings.keep_days, _now).run(),
                 "levels": watch(pool, "results", letters.levels),
                 "health": serve_health(health, settings.health_host, settings.health_port),
+                "pulses": pulses.watch(),
             },
         )
 

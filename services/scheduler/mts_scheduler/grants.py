@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -114,14 +113,13 @@ def _calls(rows: Sequence[asyncpg.Record]) -> tuple[GrantedCall, ...]:
 
 def _call(tests: Sequence[asyncpg.Record]) -> GrantedCall:
     first = tests[0]
-    not_after: datetime | None = first["not_after"]
     return GrantedCall(
         call_id=first["call_id"],
         remote_address=first["remote_address"],
         canonical_address=first["canonical_address"],
         transport=first["transport"],
         coms_settings=first["coms_settings"] or None,
-        not_after=not_after,
+        seconds_left=first["seconds_left"],
         tests=tuple(
             GrantedTest.model_validate(
                 row["terms"] | {"attempt": row["attempt"], "tries": row["tries"], "traceparent": row["traceparent"]}

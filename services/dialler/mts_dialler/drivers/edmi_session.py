@@ -86,7 +86,7 @@ class EdmiSession:
         except LocalProtocolError:
             raise NotConfigured("the outstation address of an EDMI meter is its serial number, in digits") from None
         self.line = line
-        self.asked_at = self.answered_at = line.now()
+        self.answered_at = line.now()
         self._wide = wide
         self._login: Login | None = None  # once it was accepted
         self._logins = 0
@@ -112,6 +112,7 @@ class EdmiSession:
         try:
             logout = Logout()
             logout.parse(await self._exchange(self._link.ask(logout.encode()), "logout"))
+            self.line.note("logged out")
         except (DiallerError, RemoteProtocolError) as error:
             self.line.note(f"not logged out: {error}")
 
@@ -119,14 +120,14 @@ class EdmiSession:
         """Some meters do not answer it: then the login shows whether anyone is there."""
         for data in (ATTENTION, ESCAPE + ATTENTION):
             try:
-                await self._send(data, "attention")
+                await self.line.send(data, "attention")
                 answer = await self.line.receive(min(ATTENTION_SECONDS, self.line.limits.reply_seconds))
             except MeterSilent:
                 continue
             for event in self._link.receive(answer):
                 self.line.note("ACK" if isinstance(event, Passed) else "not understood")
             return
-        await self._send(_IEC_SIGN_ON, "sign-on of IEC 62056-21, in case the port waits for one")
+        await self.line.send(_IEC_SIGN_ON, "sign-on of IEC 62056-21, in case the port waits for one")
         await self._settle()
 
     async def _log_in(self, login: Login) -> bool:
@@ -303,13 +304,9 @@ class EdmiSession:
         await self.line.settle()
         self._link.interrupt()
 
-    async def _send(self, data: bytes, what: str) -> None:
-        self.asked_at = self.line.now()
-        await self.line.send(data, what)
-
     async def _exchange(self, data: bytes, what: str) -> bytes:
         """Raises `MeterSilent` if no answer begins in time, `FrameGarbled` if it is damaged or breaks off."""
-        await self._send(data, what)
+        await self.line.send(data, what)
         limits = self.line.limits
         begin_by = self.line.monotonic() + limits.reply_seconds
         while True:

@@ -9,10 +9,10 @@ ORDER BY job.test_id
 FOR UPDATE OF job
 
 -- name: end_attempts
--- What has been decided about locked jobs: final, or held again after a pause.
+-- What has been decided about locked jobs: final, or held again after a pause. An operator's hold stays.
 UPDATE scheduler.job
 SET state = CASE WHEN ended.final THEN 'done' ELSE 'held' END::scheduler.job_state,
-    ready_at = CASE WHEN ended.final THEN job.ready_at
+    ready_at = CASE WHEN ended.final OR job.ready_at = 'infinity' THEN job.ready_at
         ELSE greatest(now() + make_interval(secs => ended.pause), ended.not_before) END,
     tries = ended.tries,
     costless = ended.costless,
@@ -44,7 +44,7 @@ FROM (
     FOR UPDATE
 ) AS running
 WHERE call.call_id = running.call_id
-RETURNING call.canonical_address
+RETURNING call.canonical_address, call.dialler
 
 -- name: give_back
 -- Hold again, at no try, what has not been reported of a call that its dialler gives back.

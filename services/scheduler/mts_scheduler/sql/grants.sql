@@ -13,8 +13,9 @@ ON CONFLICT (name, transport) DO UPDATE SET lease_until = excluded.lease_until
 
 -- name: granted_before
 -- What this ask was granted earlier: its calls that still run, with their tests that have not ended.
-SELECT call.call_id, call.remote_address, call.canonical_address, call.transport, call.coms_settings, call.not_after,
-    call.kind, job.terms, job.traceparent, job.attempt, job.tries
+SELECT call.call_id, call.remote_address, call.canonical_address, call.transport, call.coms_settings, call.kind,
+    extract(epoch FROM call.not_after - clock_timestamp())::float8 AS seconds_left,
+    job.terms, job.traceparent, job.attempt, job.tries
 FROM scheduler.call
 LEFT JOIN scheduler.job ON job.call_id = call.call_id AND job.state = 'called' AND call.ended_at IS NULL
 WHERE call.nonce = $1
@@ -151,7 +152,8 @@ WITH open_lane AS (
         AND remaining.ready_at IS NULL
 )
 SELECT opened.call_id, opened.remote_address, opened.canonical_address, opened.transport, opened.coms_settings,
-    opened.not_after, opened.kind, granted.terms, granted.traceparent, granted.attempt, granted.tries, granted.lag
+    extract(epoch FROM opened.not_after - clock_timestamp())::float8 AS seconds_left, opened.kind, granted.terms,
+    granted.traceparent, granted.attempt, granted.tries, granted.lag
 FROM opened
 JOIN granted USING (call_id)
 ORDER BY opened.call_id, granted.test_id
