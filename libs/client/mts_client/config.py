@@ -2,7 +2,7 @@
 
 The environment goes over the config file, key by key. The stack's description is used alone, never mixed with the
 others, so that no token reaches a server that it was not made for: if it is named, or if nothing else is set and it is
-there.
+there. Where traces are shown (`trace_url`) is told to nobody, and goes with any of them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from mts_client.errors import NotConfigured
 
-_VARIABLES = {"url": "MTS_URL", "token": "MTS_TOKEN", "ca_file": "MTS_CA_FILE", "admin_token": "MTS_ADMIN_TOKEN"}
+_VARIABLES = {
+    "url": "MTS_URL",
+    "token": "MTS_TOKEN",
+    "ca_file": "MTS_CA_FILE",
+    "admin_token": "MTS_ADMIN_TOKEN",
+    "trace_url": "MTS_TRACE_URL",
+}
 _STACK = Path(".local") / "stack.json"
 
 
 class Config(BaseModel):
-    """How to reach the service. `ca_file` None = the public CAs."""
+    """How to reach the service. `ca_file` None = the public CAs; `trace_url` is where the tracing system shows a trace,
+    with `{trace_id}` in the place of its id.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -30,29 +38,38 @@ class Config(BaseModel):
     token: SecretStr | None = None
     admin_token: SecretStr | None = None
     ca_file: Path | None = None
+    trace_url: str | None = Field(default=None, pattern=r"^https?://[^\s{}]*\{trace_id\}[^\s{}]*$")
+
+    def trace_link(self, trace_id: str | None) -> str | None:
+        """Where a trace is shown, if that is known."""
+        return self.trace_url.replace("{trace_id}", trace_id) if self.trace_url and trace_id else None
 
 
 def load(environment: Mapping[str, str], folder: Path, stack: Path | None = None) -> Config:
     """The configuration of a process with this environment in this folder; raises `NotConfigured`."""
+    settings = {} if stack is not None else _config_file(environment)
+    settings |= _from_environment(environment, folder)
+    shown = {"trace_url": settings.pop("trace_url", None)}
     if stack is not None:
-        return read_stack(stack)
-    settings = _config_file(environment) | _from_environment(environment, folder)
+        return read_stack(stack, shown)
     if settings:
-        return _checked(settings, "the environment and the config file")
+        return _checked(settings | shown, "the environment and the config file")
     if (folder / _STACK).is_file():
-        return read_stack(folder / _STACK)
+        return read_stack(folder / _STACK, shown)
     raise NotConfigured(f"MTS_URL is not set, {config_path(environment)} and {_STACK} do not exist")
 
 
-def read_stack(path: Path) -> Config:
-    """The configuration of a running local stack (`stack.json`; its paths are relative to the folder of `.local`)."""
+def read_stack(path: Path, more: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a running local stack (`stack.json`; its paths are relative to the folder of `.local`), with
+    what it says nothing about.
+    """
     try:
         stack = json.loads(path.read_bytes())
         ca_file = path.absolute().parent.parent / stack["ca"]
         settings = {"url": stack["gateway"], "token": stack["token"], "admin_token": stack["admin_token"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"{path} does not describe a running stack ({type(error).__name__})") from error
-    return _checked({**settings, "ca_file": ca_file}, str(path))
+    return _checked({**settings, "ca_file": ca_file, **(more or {})}, str(path))
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

@@ -33,7 +33,8 @@ from mts_client.rendering.trace import trace as trace_text
 _HELP = """Test electricity meters over the MTS API.
 
 Configuration: MTS_URL, MTS_TOKEN, MTS_ADMIN_TOKEN, MTS_CA_FILE, else the keys url, token, admin_token, ca_file of
-~/.config/mts/config.toml, else .local/stack.json of a running local stack.
+~/.config/mts/config.toml, else .local/stack.json of a running local stack. MTS_TRACE_URL or trace_url, such as
+http://localhost:16686/trace/{trace_id}, makes mts trace print where the trace of the request is shown.
 
 Exit codes: 0 done; 1 a test ended in ERROR (with --wait); 2 wrong usage, configuration or file; 3 refused by the
 server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault in mts; 130 interrupted.
@@ -160,7 +161,8 @@ def trace(
 ) -> None:
     """Show what went over the wire in each attempt of a test."""
     call = calls.admin_test_trace(test_id) if as_admin else calls.test_trace(test_id)
-    query(context, call, trace_text, as_json=as_json)
+    link = session_of(context).config().trace_link
+    query(context, call, lambda found: trace_text(found, link(found.trace_id)), as_json=as_json)
 
 
 @app.command()

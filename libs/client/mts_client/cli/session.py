@@ -49,9 +49,13 @@ class Session:
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = time.sleep
 
+    def config(self) -> config.Config:
+        """What is configured; raises `NotConfigured`."""
+        return config.load(os.environ, Path.cwd(), self.stack)
+
     def client(self) -> MtsClient:
         """A client as configured; raises `NotConfigured`."""
-        found = config.load(os.environ, Path.cwd(), self.stack)
+        found = self.config()
         return MtsClient(
             found.url,
             found.token,
