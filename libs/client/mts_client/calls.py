@@ -43,6 +43,7 @@ class Access(enum.Enum):
     ANY = "any"
     MTS = "mts"
     ADMIN = "admin"
+    USER = "user"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def read_json(body: bytes) -> Any:
     return json.loads(body, parse_float=Decimal, parse_constant=refuse)
 
 
-def _reader(expected: type[T]) -> Callable[[bytes], T]:
+def reader(expected: type[T]) -> Callable[[bytes], T]:
+    """Reads a body that is the JSON of `expected`, raising ValueError if it is not."""
     adapter = TypeAdapter(expected)
     return lambda body: adapter.validate_python(read_json(body))
 
@@ -94,25 +96,25 @@ def _member(expected: type[T], name: str) -> Callable[[bytes], T]:
 
 _TEST_ID = _member(int, "testId")
 _BATCH_ID = _member(int, "batchId")
-_TEST_STATUS = _reader(MeterTestStatus)
-_BATCH_STATUS = _reader(BatchStatus)
-_BATCH_CANCELLED = _reader(BatchCancelled)
-_SEARCH_PAGE = _reader(SearchPage)
-_SERVICE_STATUS = _reader(ServiceStatus)
-_LIMITS = _reader(Limits)
-_METER_TYPES = _reader(tuple[MeterType, ...])
-_TRACE = _reader(WireTrace)
-_CLIENT = _reader(ApiClient)
+_TEST_STATUS = reader(MeterTestStatus)
+_BATCH_STATUS = reader(BatchStatus)
+_BATCH_CANCELLED = reader(BatchCancelled)
+_SEARCH_PAGE = reader(SearchPage)
+_SERVICE_STATUS = reader(ServiceStatus)
+_LIMITS = reader(Limits)
+_METER_TYPES = reader(tuple[MeterType, ...])
+_TRACE = reader(WireTrace)
+_CLIENT = reader(ApiClient)
 _CLIENTS = _member(tuple[ApiClient, ...], "clients")
-_NEW_TOKEN = _reader(NewToken)
+_NEW_TOKEN = reader(NewToken)
 _TOKENS = _member(tuple[Token, ...], "tokens")
 _TOKEN_ID = _member(int, "tokenId")
-_WAITING_TESTS = _reader(WaitingTests)
+_WAITING_TESTS = reader(WaitingTests)
 _TEST_IDS = _member(tuple[int, ...], "testIds")
-_LINES = _reader(Lines)
-_QUARANTINE_LIFTED = _reader(QuarantineLifted)
-_DEAD_LETTERS = _reader(DeadLetters)
-_DEAD_LETTER = _reader(DeadLetter)
+_LINES = reader(Lines)
+_QUARANTINE_LIFTED = reader(QuarantineLifted)
+_DEAD_LETTERS = reader(DeadLetters)
+_DEAD_LETTER = reader(DeadLetter)
 _DEAD_LETTER_ID = _member(int, "deadLetterId")
 
 

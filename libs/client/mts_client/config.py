@@ -23,13 +23,17 @@ _VARIABLES = {
     "ca_file": "MTS_CA_FILE",
     "admin_token": "MTS_ADMIN_TOKEN",
     "trace_url": "MTS_TRACE_URL",
+    "user": "MTS_USER",
+    "password": "MTS_USER_PASSWORD",
 }
+_OF_USERS = ("user", "password")
 _STACK = Path(".local") / "stack.json"
 
 
 class Config(BaseModel):
-    """How to reach the service. `ca_file` None = the public CAs; `trace_url` is where the tracing system shows a trace,
-    with `{trace_id}` in the place of its id.
+    """How to reach the service. `ca_file` None = the public CAs; `user` and `password` are of the carbonTRACK API.
+
+    `trace_url` is where the tracing system shows a trace, with `{trace_id}` in the place of its id.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -38,6 +42,8 @@ class Config(BaseModel):
     token: SecretStr | None = None
     admin_token: SecretStr | None = None
     ca_file: Path | None = None
+    user: str | None = None
+    password: SecretStr | None = Field(default=None, repr=False)
     trace_url: str | None = Field(default=None, pattern=r"^https?://[^\s{}]*\{trace_id\}[^\s{}]*$")
 
     def trace_link(self, trace_id: str | None) -> str | None:
@@ -47,29 +53,33 @@ class Config(BaseModel):
 
 def load(environment: Mapping[str, str], folder: Path, stack: Path | None = None) -> Config:
     """The configuration of a process with this environment in this folder; raises `NotConfigured`."""
-    settings = {} if stack is not None else _config_file(environment)
-    settings |= _from_environment(environment, folder)
+    settings = _config_file(environment) | _from_environment(environment, folder)
     shown = {"trace_url": settings.pop("trace_url", None)}
+    user = {name: settings[name] for name in _OF_USERS if name in settings}
+    only_user = len(user) == len(settings)
     if stack is not None:
-        return read_stack(stack, shown)
-    if settings:
+        return _read_stack(stack, shown | (user if only_user else {}))
+    if settings and not only_user:
         return _checked(settings | shown, "the environment and the config file")
     if (folder / _STACK).is_file():
-        return read_stack(folder / _STACK, shown)
+        return _read_stack(folder / _STACK, shown | user)
     raise NotConfigured(f"MTS_URL is not set, {config_path(environment)} and {_STACK} do not exist")
 
 
-def read_stack(path: Path, more: Mapping[str, Any] | None = None) -> Config:
-    """The configuration of a running local stack (`stack.json`; its paths are relative to the folder of `.local`), with
-    what it says nothing about.
-    """
+def read_stack(path: Path) -> Config:
+    """The configuration of a running local stack (`stack.json`; its paths are relative to the folder of `.local`)."""
+    return _read_stack(path, {})
+
+
+def _read_stack(path: Path, more: Mapping[str, Any]) -> Config:
+    """`more` is what the description has not: where traces are, and credentials that were given for no other server."""
     try:
         stack = json.loads(path.read_bytes())
         ca_file = path.absolute().parent.parent / stack["ca"]
         settings = {"url": stack["gateway"], "token": stack["token"], "admin_token": stack["admin_token"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"{path} does not describe a running stack ({type(error).__name__})") from error
-    return _checked({**settings, "ca_file": ca_file, **(more or {})}, str(path))
+    return _checked({**settings, "ca_file": ca_file, **more}, str(path))
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

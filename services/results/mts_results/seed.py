@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from mts_common.database import Connection
+from mts_results.months import ensure_months
 from mts_results.statements import SQL
 
 Measurement = tuple[str, datetime, str, Decimal]
@@ -54,9 +55,5 @@ async def _copy(
     rows: Sequence[tuple[object, ...]],
     moments: Sequence[datetime],
 ) -> None:
-    await connection.execute(SQL["ensure_months"], table, sorted({_month(moment) for moment in moments}))
+    await ensure_months(connection, table, moments)
     await connection.copy_records_to_table(table, schema_name="results", columns=columns, records=rows)
-
-
-def _month(moment: datetime) -> datetime:
-    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

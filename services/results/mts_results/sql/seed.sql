@@ -4,10 +4,6 @@
 -- All readings and facts of devices.
 TRUNCATE results.measurement, results.register_reading, results.device_fact;
 
--- name: ensure_months
--- Make the monthly partitions of a table that some moments need.
-SELECT results.ensure_months($1::text, $2::timestamptz[]);
-
 -- name: seed_facts
 -- What is said to be known of devices.
 INSERT INTO results.device_fact (device_id, firmware, firmware_at, last_test_end)
