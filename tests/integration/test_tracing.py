@@ -56,7 +56,8 @@ def test_one_trace_spans_all_services_for_an_immediate_test(traced: StackUnderTe
         test = next((span for span in collected.spans if span.attributes.get("mts.test_id") == test_id), None)
         return [span for span in collected.spans if test and span.trace == test.trace]
 
-    steps = {"POST /MTS/test-request", "grant", "call", "dial", "test", "hang up"}
+    reading = {"sign on", "read section", "sign off"}
+    steps = {"POST /MTS/test-request", "grant", "call", "dial", "test", *reading, "hang up"}
     assert wait_until(lambda: steps <= {span.name for span in trace()}, 20), trace()
     assert wait_until(lambda: {span.service for span in trace()} == ALL, 20), trace()
     assert wait_until(lambda: roots(trace()) == ["POST /MTS/test-request"], 20), trace()

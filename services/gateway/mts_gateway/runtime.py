@@ -21,6 +21,7 @@ from mts_common.outbox import Outbox, Relay
 from mts_common.pulse import Pulses
 from mts_common.security import Vault
 from mts_common.topology import RESULTS_DEAD, RESULTS_REQUEUES, SCHEDULER_DEAD, SCHEDULER_REQUEUES
+from mts_common.vocabulary import about
 from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
@@ -215,7 +216,7 @@ class _Server(HttpServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         port = self.servers[0].sockets[0].getsockname()[1]
-        _log.info("listening on port %d", port, extra={"action": "listen"})
+        _log.info("listening on port %d", port, extra=about("listen"))
         if self._on_started is not None:
             self._on_started(port)
 
