@@ -127,10 +127,17 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            line["trace_id"] = trace.format_trace_id(context.trace_id)
+        if trace_id := _trace_id(record):
+            line["trace_id"] = trace_id
         line |= {name: getattr(record, name) for name in self._EXTRAS if hasattr(record, name)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str).replace("\x7f", r"\u007f")
+
+
+def _trace_id(record: logging.LogRecord) -> str | None:
+    """That of the span in which it was logged, else of the `traceparent` that it was given in `extra`."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        context = _span_context(getattr(record, "traceparent", None))
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None

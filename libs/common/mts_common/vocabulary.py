@@ -35,7 +35,8 @@ Action: TypeAlias = Literal[
     "empty-traces",  # its wire traces are,
     "drop-month",  # a month of readings is
     "readings-differ",  # a reading is not what was read of the same time before
-    "requeue",  # a dead letter is put back
+    "put-aside",  # a message cannot be handled and becomes a dead letter,
+    "requeue",  # which is put back
     "operator",  # an operator has intervened
     "drain",  # a dialler takes no more calls
     "drain-incomplete",  # it could not tell how some calls ended
@@ -54,5 +55,5 @@ Action: TypeAlias = Literal[
 
 
 def about(action: Action, **ids: object) -> dict[str, object]:
-    """For `extra` of a log call; `ids` are `test_id`, `call_id` and `attempt`."""
+    """For `extra` of a log call; `ids` are `test_id`, `call_id`, `attempt` and, outside any span, `traceparent`."""
     return {"action": action, **ids}

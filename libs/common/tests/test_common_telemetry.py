@@ -64,6 +64,14 @@ def test_a_log_record_is_one_json_line_with_test_and_trace() -> None:
     assert record["trace_id"] == f"{1:032x}"
 
 
+def test_a_record_outside_any_span_names_the_trace_that_it_is_given() -> None:
+    record = logging.LogRecord("mts", logging.ERROR, __file__, 1, "put aside", None, None)
+    record.traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    assert json.loads(JsonFormatter("results").format(record))["trace_id"] == "ab" * 16
+    record.traceparent = "no traceparent"
+    assert "trace_id" not in json.loads(JsonFormatter("results").format(record))
+
+
 # More spans than are kept in memory, and metrics to be sent, to a collector that does not take them.
 _SENDS = """
 from mts_common import metrics, telemetry
