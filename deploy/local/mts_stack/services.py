@@ -25,6 +25,7 @@ READY_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
 STOP_SECONDS = 15.0
 HEALTH_SECONDS = 10.0
+LIVE_SECONDS = 1.0
 
 # The order of starting; they are ended the other way round, so that nobody tells a service that has gone.
 SERVICES = ("results", "scheduler", "gateway", "dialler")
@@ -154,11 +155,17 @@ class Services:
 
     def ready(self, name: str) -> bool:
         """Whether the service says that it is ready."""
+        return self._says_well(f"{self.health_url(name)}/ready", HEALTH_SECONDS)
+
+    def alive(self, name: str) -> bool:
+        """Whether the service says that it is alive, as soon as a supervisor expects it to."""
+        return self._says_well(f"{self.health_url(name)}/live", LIVE_SECONDS)
+
+    def _says_well(self, url: str, seconds: float) -> bool:
         try:
-            answer = httpx.get(f"{self.health_url(name)}/ready", verify=self.trust, timeout=HEALTH_SECONDS)
+            return httpx.get(url, verify=self.trust, timeout=seconds).is_success
         except httpx.TransportError:
             return False
-        return answer.is_success
 
     def stop(self, *names: str) -> None:
         """End these services, or all, in order."""

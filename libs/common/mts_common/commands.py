@@ -12,7 +12,8 @@ import typer
 from mts_common import database
 from mts_common.broker import Broker
 from mts_common.dead_letters import DeadLetters
-from mts_common.messages import ListDeadLetters, Message
+from mts_common.messages import Message
+from mts_common.operator_messages import ListDeadLetters
 from mts_common.settings import DatabaseSettings
 
 REQUEUED_AT_ONCE = 1000

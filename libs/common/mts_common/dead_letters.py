@@ -30,11 +30,12 @@ from typing import Any
 import asyncpg
 from aio_pika.abc import AbstractIncomingMessage
 
-from mts_common import database
-from mts_common.amqp import Backoff, Link
+from mts_common import database, metrics
+from mts_common.amqp import Link
 from mts_common.consumer import Batching, Consumer
-from mts_common.database import Pool, schema_statements
-from mts_common.messages import (
+from mts_common.database import Connection, Pool, schema_statements
+from mts_common.levels import Levels
+from mts_common.operator_messages import (
     DeadLetter,
     ListDeadLetters,
     ListDeadLettersReply,
@@ -42,6 +43,7 @@ from mts_common.messages import (
     RequeueDeadLettersReply,
 )
 from mts_common.publisher import Publisher, PublishFailed
+from mts_common.pulse import Pulse, Pulses
 from mts_common.topology import EVENT_QUEUES, EventQueue, dead_queue
 
 SHOWN_CHARACTERS = 64 * 1024
@@ -58,13 +60,14 @@ _log = logging.getLogger(__name__)
 class DeadLetterConsumer(Consumer):
     """Moves what arrives in a service's dead-letter queue into its table, unread."""
 
-    def __init__(self, link: Link, publisher: Publisher, letters: DeadLetters) -> None:
-        super().__init__(link, publisher, EventQueue(dead_queue(letters.schema), ()), _no_items, Batching(prefetch=20))
+    def __init__(self, link: Link, publisher: Publisher, letters: DeadLetters, pulses: Pulses) -> None:
+        queue = EventQueue(dead_queue(letters.schema), ())
+        super().__init__(link, publisher, queue, _no_items, Batching(prefetch=20), pulses)
         self._letters = letters
 
-    async def settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
-        """Keep them."""
-        await self._letters.bury(batch)
+    async def settle(self, batch: Sequence[AbstractIncomingMessage], pulse: Pulse) -> None:
+        """Keep them; waits for a database that is away."""
+        await self.persist(lambda: self._letters.bury(batch), pulse)
 
 
 async def _no_items(_items: list[Any]) -> None:
@@ -81,16 +84,20 @@ class DeadLetters:
         self._publisher = publisher
 
     async def bury(self, batch: Sequence[AbstractIncomingMessage]) -> None:
-        """Keep messages of the dead-letter queue, however often they come; waits for a database that is away."""
+        """Keep messages of the dead-letter queue, however often they come. Raises one of `database.UNAVAILABLE`."""
         rows = {(row[0], row[1], row[3]): row for row in map(_row, batch)}
-        backoff = Backoff()
-        while True:
-            try:
-                await self._pool.execute(self._sql["bury"], *zip(*rows.values(), strict=True))
-                return
-            except database.UNAVAILABLE as error:
-                _log.warning("dead letters: %s, keeping them again", type(error).__name__)
-                await backoff.wait()
+        await self._pool.execute(self._sql["bury"], *zip(*rows.values(), strict=True))
+
+    @property
+    def levels(self) -> Levels:
+        """How many lie here, by the queue that they died in."""
+        queues = [queue.name for queue in EVENT_QUEUES if queue.dead == dead_queue(self.schema)]
+
+        async def read(connection: Connection) -> None:
+            for row in await connection.fetch(self._sql["dead_letter_levels"], queues):
+                metrics.DEAD_LETTERS_KEPT.set(row["kept"], {"messaging.destination.name": row["queue"]})
+
+        return Levels((metrics.DEAD_LETTERS_KEPT,), read)
 
     async def serve_list(self, items: list[ListDeadLetters]) -> list[ListDeadLettersReply]:
         """The server of the service's `dead.list`."""

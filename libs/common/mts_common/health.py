@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from mts_common import exposition
+from mts_common.pulse import Pulses
 
 CHECK_SECONDS = 3.0
 
@@ -19,11 +20,11 @@ Check = Callable[[], Awaitable[None]]
 
 
 class Health:
-    """`alive` turns false when the process should be restarted; `checks` say whether it can work now."""
+    """`checks` say whether the process can work now, `pulses` whether only a new one can: a part of it is stuck."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], pulses: Pulses | None = None) -> None:
         self._checks = checks
-        self.alive = True
+        self._pulses = pulses or Pulses()
 
     async def faults(self) -> dict[str, str]:
         """What is not well, by the name of its check; empty when ready."""
@@ -41,7 +42,8 @@ class Health:
     async def answer(self, path: str) -> tuple[int, dict[str, object]]:
         """HTTP status and body for /health/live and /health/ready."""
         if path == "/health/live":
-            return (200, {"status": "OK"}) if self.alive else (503, {"status": "stuck"})
+            stuck = self._pulses.stuck()
+            return (503, {"status": "stuck", "parts": stuck}) if stuck else (200, {"status": "OK"})
         if path == "/health/ready":
             faults = await self.faults()
             return (503, {"status": "not ready", "faults": faults}) if faults else (200, {"status": "OK"})

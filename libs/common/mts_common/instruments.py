@@ -7,15 +7,16 @@ provider (`exposition.install`) recording costs next to nothing and is seen by n
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.util.types import Attributes
 
 Label = TypeVar("Label", bound=str)
+Read: TypeAlias = Callable[[], Iterable[tuple[float, Mapping[Label, str]]]]
 
 _meter = metrics.get_meter("mts")
 
@@ -80,6 +81,7 @@ class Gauge(Instrument[Label]):
     def __init__(self, name: str, unit: str, meaning: str, labels: Sequence[Label] = ()) -> None:
         super().__init__(name, unit, meaning, labels)
         self._levels: dict[tuple[tuple[str, str], ...], float] = {}
+        self._reads: tuple[Read[Label], ...] = ()
         _meter.create_observable_gauge(name, [self._observe], unit, meaning)
 
     def set(self, value: float, labels: Mapping[Label, str] | None = None) -> None:
@@ -94,9 +96,21 @@ class Gauge(Instrument[Label]):
         """It is not known."""
         self._levels = {}
 
+    @contextmanager
+    def shown_by(self, read: Read[Label]) -> Iterator[None]:
+        """Within the block, `read` is asked for levels whenever somebody looks, from whatever thread does."""
+        self._reads = (*self._reads, read)
+        try:
+            yield
+        finally:
+            self._reads = tuple(each for each in self._reads if each is not read)
+
     def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
         for labels, value in self._levels.copy().items():  # other threads set and read
             yield Observation(value, dict(labels))
+        for read in self._reads:
+            for value, shown in read():
+                yield Observation(value, cast("Attributes", shown))
 
 
 class Foreign(Instrument[Label]):

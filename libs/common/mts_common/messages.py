@@ -28,7 +28,9 @@ class MalformedMessage(ValueError):
 class Message(BaseModel):
     """One fact or question; `kind` is its AMQP type and routing key."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
+    )
 
     kind: ClassVar[str]
 
@@ -126,7 +128,7 @@ class RegisterCategory(StrEnum):
 class Part(BaseModel):
     """A value inside a message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 def zone_key(name: str) -> str:
@@ -150,7 +152,7 @@ class RegisteredDevice(Part):
 
     device_id: str
     serial_number: str | None = None
-    zone: Annotated[str, AfterValidator(lambda name: ZoneInfo(name).key)] | None = None
+    zone: Annotated[str, AfterValidator(zone_key)] | None = None
 
 
 class TestTerms(Part):
@@ -392,14 +394,18 @@ class GrantedTest(TestTerms):
 
 
 class GrantedCall(Part):
-    """One call: `tests` share the line and its settings. Not to be dialled after `not_after`."""
+    """One call: `tests` share the line and its settings.
+
+    `seconds_left`: of the run window, by the database's clock when the ask was answered; None = bound to none. It is a
+    length of time because the dialler's wall clock may be wrong.
+    """
 
     call_id: UUID
     remote_address: str
     canonical_address: str
     transport: Transport
     coms_settings: str | None = None
-    not_after: AwareDatetime | None = None
+    seconds_left: float | None = None
     tests: tuple[GrantedTest, ...]
 
 
@@ -492,68 +498,12 @@ class SettleOutcomes(Message):
 
 
 class SettleOutcomesReply(Message):
-    """`settled`: done, do not ask again. `unreported`: the outcome is here, the attempt's report never came."""
+    """`settled`: done, do not ask again. `unreported`: the outcome is here, the attempt's report is lost."""
 
     kind = "settle.outcomes-reply"
 
     settled: tuple[int, ...]
     unreported: tuple[int, ...]
-
-
-class ListDeadLetters(Message):
-    """gateway → scheduler, results: your dead letters, oldest first; of one queue, or those of these ids alone.
-
-    `with_text`: with what they say, as far as it may be shown.
-    """
-
-    kind = "dead.list"
-
-    queue: str | None = None
-    ids: tuple[int, ...] | None = None
-    limit: int = Field(default=100, ge=0, le=1000)
-    offset: int = Field(default=0, ge=0)
-    with_text: bool = False
-
-
-class DeadLetter(Part):
-    """A message that no consumer could handle. `size`: bytes as it travelled; `died_at`: when it was put aside last.
-
-    `text` is its JSON with secrets struck out and cut at `dead_letters.SHOWN_CHARACTERS`; None: not asked for, or not
-    JSON, and then nobody can say what is secret in it.
-    """
-
-    id: int
-    queue: str
-    message_kind: str
-    reason: str
-    size: int
-    died_at: AwareDatetime
-    text: str | None = None
-
-
-class ListDeadLettersReply(Message):
-    """`total` counts all that match."""
-
-    kind = "dead.list-reply"
-
-    total: int
-    letters: tuple[DeadLetter, ...]
-
-
-class RequeueDeadLetters(Message):
-    """gateway → scheduler, results: put these back into the queues they come from."""
-
-    kind = "dead.requeue"
-
-    ids: tuple[int, ...] = Field(max_length=1000)
-
-
-class RequeueDeadLettersReply(Message):
-    """`requeued` are in their queues again; the others are not known, or the broker did not take them and they stay."""
-
-    kind = "dead.requeue-reply"
-
-    requeued: tuple[int, ...]
 
 
 def all_kinds() -> dict[str, type[Message]]:

@@ -86,11 +86,8 @@ RUNNING_CALLS: Gauge[Transport] = Gauge(
 ORPHANED_CALLS: Gauge[Transport] = Gauge(
     "mts.calls.orphaned", "{call}", "Running calls whose dialler has no lease any more", ("mts.transport",)
 )
-LOST_CALLS: Counter[Transport] = Counter(
-    "mts.calls.lost",
-    "{call}",
-    "Calls ended because their dialler's lease ran out or it forgot them",
-    ("mts.transport",),
+LOST_CALLS: Counter[Never] = Counter(
+    "mts.calls.lost", "{call}", "Calls ended because their dialler's lease ran out or it forgot them"
 )
 LEASES: Gauge[Transport] = Gauge("mts.leases", "{dialler}", "Diallers with a lease", ("mts.transport",))
 LEASED_LINES: Gauge[Transport] = Gauge(
@@ -186,7 +183,13 @@ ASKING: Histogram[Messaging] = Histogram(
 DEAD_LETTERS: Counter[Messaging] = Counter(
     "mts.messages.dead",
     "{message}",
-    "Messages of a queue that were put aside in mts.dead",
+    "Messages of a queue that were put aside, each time that it happened",
+    ("messaging.destination.name",),
+)
+DEAD_LETTERS_KEPT: Gauge[Messaging] = Gauge(
+    "mts.dead_letters",
+    "{message}",
+    "Messages of a queue that were put aside and that nobody has put back or removed",
     ("messaging.destination.name",),
 )
 OUTBOX_SIZE: Gauge[Schema] = Gauge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -37,6 +38,16 @@ def run(service: str, settings: Settings, main: Main) -> int:
         return 0
     finally:
         telemetry.shutdown()
+
+
+def allow_open_files(wanted: int) -> None:
+    """Raises this process's limit of open files, of which every connection is one, to `wanted` as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if reachable < wanted:
+        _log.warning("only %d of %d files may be opened", hard, wanted, extra={"action": "few-files"})
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
 
 
 async def _with_signals(main: Main) -> None:

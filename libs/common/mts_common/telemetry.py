@@ -29,6 +29,7 @@ from opentelemetry.util.types import AttributeValue
 from mts_common import exposition
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+METRICS_EXPORTER = "OTEL_METRICS_EXPORTER"
 SEND_SECONDS = 3.0
 
 _propagator = TraceContextTextMapPropagator()
@@ -38,7 +39,7 @@ _tracer = trace.get_tracer("mts")
 def setup(service: str, log_level: str) -> None:
     """Send logs to standard error as JSON lines, spans and metrics to the collector if one is set. Once per process.
 
-    Metrics can be scraped in any case (`exposition.render`).
+    Metrics can be scraped in any case (`exposition.render`), and are not sent if OTEL_METRICS_EXPORTER is none.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
@@ -49,7 +50,7 @@ def setup(service: str, log_level: str) -> None:
         {"service.name": f"mts-{service}", "service.version": metadata.version(f"mts-{service}")}
     )
     sends = bool(os.environ.get(ENDPOINT))
-    exposition.install(resource, send=sends)
+    exposition.install(resource, send=sends and os.environ.get(METRICS_EXPORTER) != "none")
     if sends:
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -112,7 +113,7 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line; a newline in a message cannot start another."""
+        """The record as one line of printable ASCII: nothing in a message can start another, or steer a terminal."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -126,4 +127,4 @@ class JsonFormatter(logging.Formatter):
         line |= {name: getattr(record, name) for name in self._EXTRAS if hasattr(record, name)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=str).replace("\x7f", r"\u007f")

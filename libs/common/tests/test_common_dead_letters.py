@@ -18,14 +18,13 @@ from mts_common.broker import Broker
 from mts_common.consumer import Rejected
 from mts_common.database import Pool, open_pool, transaction
 from mts_common.dead_letters import DeadLetters, readable
-from mts_common.messages import (
+from mts_common.messages import TestCancelled, encode
+from mts_common.operator_messages import (
     DeadLetter,
     ListDeadLetters,
     ListDeadLettersReply,
     RequeueDeadLetters,
     RequeueDeadLettersReply,
-    TestCancelled,
-    encode,
 )
 from mts_common.topology import RESULTS_DEAD, RESULTS_OUTCOMES, RESULTS_REPORTS, RESULTS_REQUEUES
 
@@ -253,7 +252,7 @@ async def test_a_database_that_does_not_answer_costs_no_letter(
         async with transaction(pool) as connection:
             await connection.execute("LOCK TABLE results.dead_letter")
             await broker.publisher.dead_letter(OUTCOMES, "test.cancelled", b"{}", "poison")
-            await until(lambda: "keeping them again" in caplog.text)
+            await until(lambda: "handling again" in caplog.text)
         await died(letters, 1)
         collecting.cancel()
 

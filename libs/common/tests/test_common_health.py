@@ -8,6 +8,7 @@ import pytest
 
 from mts_common import metrics
 from mts_common.health import Health, serve_health
+from mts_common.pulse import Pulses
 
 
 async def well() -> None:
@@ -26,11 +27,19 @@ async def test_readiness_names_each_check_that_fails() -> None:
     )
 
 
-async def test_liveness_turns_when_the_process_is_stuck() -> None:
-    health = Health({})
+async def test_liveness_turns_while_a_part_is_stuck() -> None:
+    now = [0.0]
+    pulses = Pulses(lambda: now[0])
+    health = Health({}, pulses)
+    with pulses.part("consumer") as pulse:
+        pulse.within(10)
+        assert await health.answer("/health/live") == (200, {"status": "OK"})
+        now[0] = 11
+        assert await health.answer("/health/live") == (503, {"status": "stuck", "parts": ["consumer"]})
+        pulse.within(10)
+        assert (await health.answer("/health/live"))[0] == 200
+        now[0] = 22
     assert (await health.answer("/health/live"))[0] == 200
-    health.alive = False
-    assert (await health.answer("/health/live"))[0] == 503
 
 
 async def test_a_check_that_hangs_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

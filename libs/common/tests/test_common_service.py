@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from contextlib import suppress
 
 import pytest
@@ -80,3 +81,15 @@ async def test_a_part_that_returns_is_a_fault() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(service.PartEnded, match="two"):
             await service.until_stopped(asyncio.Event(), {"one": _for_ever(), "two": leave()})
+
+
+def test_the_limit_of_open_files_is_raised_for_connections_and_never_lowered() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        service.allow_open_files(600)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, hard)
+        service.allow_open_files(100)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from mts_common import failpoints, telemetry
-from mts_common.messages import AttemptTimes, CallFinished, GrantedCall, GrantedTest, TestAttempt
+from mts_common import failpoints, metrics, telemetry
+from mts_common.messages import AttemptReport, AttemptTimes, CallFinished, GrantedCall, GrantedTest, TestAttempt
 from mts_dialler.attempt import Attempt, Equipment, Told
 from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock
@@ -14,14 +15,23 @@ from mts_dialler.dial import Dial
 from mts_dialler.errors import DiallerError, LineDropped, WindowClosed
 
 
-async def run_call(equipment: Equipment, dial: Dial, call: GrantedCall, tell: Callable[[Told], None]) -> CallFinished:
+async def run_call(
+    equipment: Equipment,
+    dial: Dial,
+    call: GrantedCall,
+    tell: Callable[[Told], None],
+    window_ends: float | None = None,
+) -> CallFinished:
     """Carries out `call` and hands each test's outcome to `tell` as soon as its part is over.
 
-    The line is down when this returns, and also when it is cancelled; a test that is cut so is not told.
+    No test is begun that does not fit before `window_ends`, a time of the monotonic clock; one that is under way then
+    goes on. The line is down when this returns, and also when it is cancelled; a test that is cut so is not told.
     """
-    connection = _Connection(dial, call, equipment.clock)
+    connection = _Connection(dial, call, equipment.clock, window_ends)
     first = call.tests[0]
-    overnight = call.not_after is not None  # long after its request: a trace of its own, linked to that of the request
+    overnight = (
+        call.seconds_left is not None
+    )  # long after its request: a trace of its own, linked to that of the request
     try:
         with telemetry.span(
             "call",
@@ -41,17 +51,29 @@ async def run_call(equipment: Equipment, dial: Dial, call: GrantedCall, tell: Ca
                     span.set_attributes({"mts.test_id": test.test_id, "mts.outcome": told.report.outcome})
                     if told.report.failure:
                         span.set_attribute("mts.failure", told.report.failure)
+                    _measure(call, told.report)
                 tell(told)
     finally:
         await connection.hang_up()
+    ended_at = equipment.clock.now()
+    metrics.CALL_DURATION.record((ended_at - connection.started_at).total_seconds(), {"mts.transport": call.transport})
     return CallFinished(
         call_id=call.call_id,
         dialler=equipment.dialler,
         tests=tuple(TestAttempt(test_id=test.test_id, attempt=test.attempt) for test in call.tests),
         connection_started_at=connection.opened_at,
         connection_ended_at=connection.closed_at,
-        ended_at=equipment.clock.now(),
+        ended_at=ended_at,
     )
+
+
+def _measure(call: GrantedCall, report: AttemptReport) -> None:
+    metrics.ATTEMPTS.add(
+        1,
+        {"mts.transport": call.transport, "mts.outcome": report.outcome, "mts.failure": report.failure or ""},
+    )
+    seconds = (report.times.ended_at - report.times.started_at).total_seconds()
+    metrics.ATTEMPT_DURATION.record(seconds, {"mts.meter_type": report.meter_type})
 
 
 async def _run_test(equipment: Equipment, connection: _Connection, test: GrantedTest, *, is_last: bool) -> Told:
@@ -59,7 +81,7 @@ async def _run_test(equipment: Equipment, connection: _Connection, test: Granted
     attempt = Attempt(equipment, call, test)
     try:
         driver, terms = attempt.prepare()
-        if not _fits(call.not_after, equipment.clock.now(), equipment.shortest_call_seconds):
+        if connection.seconds_left < equipment.shortest_call_seconds:
             raise WindowClosed("the run window closed before the meter was dialled")
         channel = await connection.channel(attempt)
         failpoints.reach("dialler.reading", test.test_id)
@@ -79,11 +101,6 @@ async def _run_test(equipment: Equipment, connection: _Connection, test: Granted
     return attempt.told(times, telemetry.traceparent())
 
 
-def _fits(not_after: datetime | None, now: datetime, shortest_seconds: float) -> bool:
-    """Is there time for a call in its shortest useful form?"""
-    return not_after is None or now + timedelta(seconds=shortest_seconds) <= not_after
-
-
 def _connected(channel: Channel) -> str:
     """For the trace: that there is a line, and what it is like."""
     facts = channel.facts if isinstance(channel, OwnChannel) else ()
@@ -93,8 +110,9 @@ def _connected(channel: Channel) -> str:
 class _Connection:
     """The call's line. A line that broke is dialled again for the next test; an address that did not answer is not."""
 
-    def __init__(self, dial: Dial, call: GrantedCall, clock: Clock) -> None:
+    def __init__(self, dial: Dial, call: GrantedCall, clock: Clock, window_ends: float | None) -> None:
         self.call = call
+        self._window_ends = math.inf if window_ends is None else window_ends
         self.started_at = clock.now()
         self.opened_at: datetime | None = None  # of the first line
         self.closed_at: datetime | None = None  # of the last line; None while one is open
@@ -102,6 +120,11 @@ class _Connection:
         self._clock = clock
         self._channel: Channel | None = None
         self._refusal: DiallerError | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the run window."""
+        return self._window_ends - self._clock.monotonic()
 
     async def channel(self, attempt: Attempt) -> Channel:
         """The open line; dials if there is none. Raises a leaf of `DiallerError`."""

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import uvloop
 
+from mts_common import metrics
 from mts_common.messages import NameValue, Transport
 from mts_dialler.channels import modem, modem_channel
 from mts_dialler.channels.modem import ModemLine
@@ -40,6 +41,7 @@ from mts_metersim.log import CallLog
 from mts_metersim.modem_bank import BankModem, running_bank, to_host_and_port
 from mts_metersim.modem_plan import ModemSpec, Outcome, Plan, Subscriber
 from mts_metersim.testing import far_end
+from mts_stack.scrapes import Scrape
 
 NUMBER = "07700900001"
 SECONDS = 5.0
@@ -153,10 +155,13 @@ async def test_a_call_carries_bytes_both_ways_and_is_hung_up(tmp_path: Path, met
         assert meter.calls == 2
 
 
-async def test_a_gsm_line_tells_its_signal_and_takes_a_refused_bearer(tmp_path: Path, meter: Meter) -> None:
+async def test_a_gsm_line_tells_its_signal_and_takes_a_refused_bearer(
+    tmp_path: Path, meter: Meter, metered: Callable[[], Scrape]
+) -> None:
     async with bank(tmp_path, at(meter), ModemSpec("m1", kind="gsm", signal=11, refuses=("+CBST", "X"))) as modems:
         channel = await modems.line(kind="gsm").call("+447700900001".replace("+44", "0"), None)
         assert channel.facts[0] == NameValue(name="Signal strength", value="-91 dBm")
+        assert metered().levels(metrics.LINE_SIGNAL) == [-91]
         await channel.close()
 
 

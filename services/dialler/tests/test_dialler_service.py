@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -37,7 +36,7 @@ from mts_common.messages import (
     Transport,
 )
 from mts_common.security import Vault
-from mts_dialler.__main__ import allow_open_files, work
+from mts_dialler.__main__ import work
 from mts_dialler.drivers.base import ReportBuilder, Terms
 from mts_dialler.line import Line
 from mts_dialler.lines_file import LinesFileFault
@@ -267,18 +266,6 @@ async def test_a_stopped_service_gives_its_call_back_before_it_ends(
             await task
         assert scheduler.released == [call.call_id]
         assert scheduler.told == []
-
-
-def test_the_limit_of_open_files_is_raised_for_the_lines_and_never_lowered() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
-    try:
-        allow_open_files(600)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, hard)
-        allow_open_files(100)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, hard)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_the_process_stops_with_exit_code_0(scheduler: Scheduler, settings: DiallerSettings) -> None:

@@ -25,6 +25,7 @@ from mts_gateway.strict_json import parse
 BODY_SECONDS = 30.0
 LARGE_BODY = 64 * 1024
 LARGE_BODIES = 8  # held in memory at one time
+LARGE_BODIES_OF_ONE = 2  # client, which may send them as slowly as it likes
 QUERY = "mts.query"  # of the ASGI scope
 
 Result = TypeVar("Result")
@@ -38,12 +39,26 @@ class AdmitsCalls(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What one client may hold of the bounds: never so much that nothing is left for the others."""
+
+    room: asyncio.Semaphore
+    large_bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES_OF_ONE))
+
+
 class Bounds:
     """What is handled at one time, and the bytes of one body; `app.state.bounds`."""
 
-    room: asyncio.Semaphore
-    body_limit: int
-    large_bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES))
+    def __init__(self, at_once: int, body_limit: int) -> None:
+        self.body_limit = body_limit
+        self.room = asyncio.Semaphore(at_once)
+        self.large_bodies = asyncio.Semaphore(LARGE_BODIES)
+        self._at_once = at_once
+        self._shares: dict[int, Share] = {}
+
+    def share_of(self, client_id: int) -> Share:
+        """The client's; there are as many as there are clients that have called."""
+        return self._shares.setdefault(client_id, Share(asyncio.Semaphore(max(1, self._at_once // 2))))
 
 
 class ApiRequest(Request):
@@ -52,6 +67,7 @@ class ApiRequest(Request):
     def __init__(self, scope: Scope, receive: Receive, held: AsyncExitStack) -> None:
         super().__init__(scope, receive)
         self._bounds: Bounds = scope["app"].state.bounds
+        self._share: Share | None = None
         self._held = held
 
     @property
@@ -59,6 +75,13 @@ class ApiRequest(Request):
         """The query string as it came."""
         query: bytes = self.scope[QUERY]
         return query
+
+    async def belongs_to(self, client_id: int) -> None:
+        """The caller is known, and is held to its share. Raises `Refused`."""
+        self._share = self._bounds.share_of(client_id)
+        if self._share.room.locked():
+            raise refusals.unavailable("too many requests of this client are being handled", 1)
+        await self._held.enter_async_context(self._share.room)
 
     async def body(self) -> bytes:
         """The whole body, within size and time; few large ones are in memory at once. Raises `Refused`."""
@@ -83,6 +106,8 @@ class ApiRequest(Request):
             if len(body) > self._bounds.body_limit:
                 raise self._too_large()
             if before <= LARGE_BODY < len(body):
+                if self._share is not None:
+                    await self._held.enter_async_context(self._share.large_bodies)
                 await self._held.enter_async_context(self._bounds.large_bodies)
         return bytes(body)
 
@@ -107,16 +132,19 @@ class ApiRoute(APIRoute):
         return handle_within_bounds
 
 
-async def admitted(request: Request, needed: SecurityScopes) -> Caller:
+async def admitted(request: ApiRequest, needed: SecurityScopes) -> Caller:
     """The caller, whose call is counted. Raises `Refused`."""
     admission: AdmitsCalls = request.app.state.admission
     (scope,) = needed.scopes
-    return await admission.admit(bearer_token(request.headers.getlist("authorization")), scope)
+    caller = await admission.admit(bearer_token(request.headers.getlist("authorization")), scope)
+    await request.belongs_to(caller.client_id)
+    return caller
 
 
 MTS = Security(admitted, scopes=["mts"])
 ADMIN = Security(admitted, scopes=["admin"])
 MtsCaller = Annotated[Caller, MTS]
+AdminCaller = Annotated[Caller, ADMIN]
 
 
 async def apart(work: Callable[[bytes], Result], body: bytes) -> Result:

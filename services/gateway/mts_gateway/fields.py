@@ -39,14 +39,20 @@ class Fields:
         self._faults = faults
         self._where = where
         self._values: dict[str, object] = {}
+        self._repeated: set[str] = set()
         for given, value in members:
             name = names.get(given.lower())
             if name is None:
                 self._check_unknown(given, value)
             elif name in self._values:
-                self.fault(name, "is given more than once")
+                self._note_repeated(name)
             else:
                 self._values[name] = value
+
+    def _note_repeated(self, name: str) -> None:
+        if name not in self._repeated:
+            self._repeated.add(name)
+            self.fault(name, "is given more than once")
 
     def _check_unknown(self, given: str, value: object) -> None:
         found = flaw(given) or flaw(value)

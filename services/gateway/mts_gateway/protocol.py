@@ -40,18 +40,24 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._in_head = True
+        self._waits_since = self.loop.time()
         self._head_bytes = 0
         self._unread_bytes = 0
         self._arriving = _Deadline(self)
         self._leaving = _Deadline(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse what is over the number of connections; else expect a request soon."""
+        """Expect a request soon. Over the number of connections, the one that has waited longest for one gives way."""
         super().connection_made(transport)
+        self._arriving.start(HEAD_SECONDS)
         if len(self.connections) > CONNECTIONS:
-            transport.abort()
-        else:
-            self._arriving.start(HEAD_SECONDS)
+            waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each.waits_since]
+            min(waiting, key=lambda each: each.waits_since).transport.abort()
+
+    @property
+    def waits_since(self) -> float:
+        """By the loop's clock, since when a request's head is waited for; 0 = a request is being read or answered."""
+        return self._waits_since
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
@@ -86,6 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The application takes over, and with it its own limits."""
         self._in_head = False
+        self._waits_since = 0.0
         self._arriving.stop()
         super().on_headers_complete()
 
@@ -108,6 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer given before the body was whole leaves the rest a limited time to arrive."""
+        self._waits_since = 0.0 if self.pipeline else self.loop.time()
         super().on_response_complete()
         if self.cycle.more_body and not self.transport.is_closing():
             self._arriving.start(UNREAD_SECONDS)

@@ -126,9 +126,13 @@ async def _unknown_url(_request: Request, _error: Exception) -> ApiResponse:
     return _answer(Refused(404, ["there is nothing at this URL"]))
 
 
+def allowed_verbs(request: Request) -> str:
+    """For Allow, over all routes of the URL; Starlette's own names the verbs of one route."""
+    return ", ".join(sorted(verb for verb in HTTPMethod if _takes(request, verb)))
+
+
 async def _wrong_verb(request: Request, _error: Exception) -> ApiResponse:
-    """Starlette's own Allow names the verbs of one route, but a URL may have several."""
-    allowed = ", ".join(sorted(verb for verb in HTTPMethod if _takes(request, verb)))
+    allowed = allowed_verbs(request)
     details = [f"this URL does not take {request.method}, only {allowed}"]
     return _answer(Refused(405, details, headers={"Allow": allowed}))
 

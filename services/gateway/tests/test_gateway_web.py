@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import httpx
@@ -50,7 +49,7 @@ def connect() -> Connect:
         router = APIRouter(route_class=ApiRoute, dependencies=[MTS])
         router.get("/things/{thingId}")(show)
         router.get("/fault")(fail)
-        app = application([router], NobodyButOne(), {}, Bounds(asyncio.Semaphore(1), 1))
+        app = application([router], NobodyButOne(), {}, Bounds(1, 1))
         headers = {"Authorization": "Bearer good", "traceparent": PARENT}
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://gateway", headers=headers)
 

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mts_common.database import Connection, Pool, migrate, open_pool, transaction
-from mts_gateway.testing.contract_seed import acceptance_seed, load_into
+from mts_gateway.testing.contract_seed import contract_seed, load_into
 from mts_gateway.warranty.recalculation import recalculate
 from mts_stack.postgres import RoleUrls
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "registry-seed.json"
 A, B, C = 300100566813039, 300100568132822, 300100568132826
 METER_B = 300100568130911
 CONTRACT = 300100568130910
@@ -24,7 +26,7 @@ CONTRACT = 300100568130910
 async def pool(database: RoleUrls) -> AsyncIterator[Pool]:
     await migrate(database.url("gateway"), "gateway", "mts_gateway")
     async with open_pool(database.url("gateway"), "test", 4) as pool:
-        await load_into(pool, acceptance_seed())
+        await load_into(pool, contract_seed(EXAMPLE))
         yield pool
 
 

@@ -145,12 +145,8 @@ class Checker:
             time.sleep(LOOK_SECONDS)
 
     def _unfinished(self) -> list[str]:
-        if undone := self._system.query(_UNDONE):
-            return [f"tests without an outcome: {_some(row['test_id'] for row in undone)}"]
-        left = []
-        for what, statement in _STUCK.items():
-            if rows := self._system.query(statement):
-                left.append(f"{what}: {_some(row[0] for row in rows)}")
+        found: dict[str, list[asyncpg.Record]] = self._system.with_database(_find_unfinished)
+        left = [f"{what}: {_some(row[0] for row in rows)}" for what, rows in found.items()]
         return left or self._undelivered()
 
     def _undelivered(self) -> list[str]:
@@ -242,7 +238,8 @@ class Checker:
             granted[row["canonical_address"]].append(row)
         for call in log:
             if call["event"] == "connection_start":
-                calls = granted[f"127.0.0.1:{call['port']}"]
+                address = f"127.0.0.1:{call['port']}"
+                calls = granted[self._system.dialled_as.get(address, address)]
                 if not _within(datetime.fromisoformat(call["at"]), calls):
                     self._broken("I4", f"a dial to port {call['port']} at {call['at']} belongs to no granted call")
         self._check_passwords(log, granted)
@@ -303,6 +300,14 @@ class Checker:
             yield f"the wire trace of test {row['test_id']}", gzip.decompress(row["frames"])
         for letter in self._system.dead_letters():
             yield f"a dead letter of {letter['queue']}", letter["body"]
+
+
+async def _find_unfinished(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, list[asyncpg.Record]]:
+    """What a system at rest has not got; while there are tests without an outcome, these alone."""
+    if undone := await connection.fetch(_UNDONE):
+        return {"tests without an outcome": undone}
+    found = {what: await connection.fetch(statement) for what, statement in _STUCK.items()}
+    return {what: rows for what, rows in found.items() if rows}
 
 
 async def _rebuild(url: str) -> None:

@@ -38,3 +38,10 @@ WHERE dead_letter_id = $1 AND died_at = $2
 -- Remove those that nobody has looked after for so many days.
 DELETE FROM {schema}.dead_letter
 WHERE died_at < now() - make_interval(days => $1)
+
+-- name: dead_letter_levels
+-- How many there are of each of these queues.
+SELECT queue, count(letter.queue) AS kept
+FROM unnest($1::text[]) AS queue
+LEFT JOIN {schema}.dead_letter AS letter USING (queue)
+GROUP BY queue

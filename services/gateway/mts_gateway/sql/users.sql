@@ -25,7 +25,23 @@ ON CONFLICT (user_name, peer) DO UPDATE SET
 
 -- name: forget_failed_logins
 -- Failures of past minutes count no more.
-DELETE FROM gateway.login_failure WHERE minute < floor(extract(epoch FROM now()) / 60)
+DELETE FROM gateway.login_failure
+WHERE (user_name, peer) IN (
+    SELECT user_name, peer FROM gateway.login_failure
+    WHERE minute < floor(extract(epoch FROM now()) / 60)
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+
+-- name: forget_user_tokens
+-- Tokens of users that have expired open nothing any more.
+DELETE FROM gateway.user_token
+WHERE digest IN (
+    SELECT digest FROM gateway.user_token
+    WHERE expires_at <= now()
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
 
 -- name: count_client_call
 -- One more call of a client in its window of $2 seconds, which it shares with the MTS API.
