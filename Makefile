@@ -9,19 +9,23 @@ PACKAGES := libs/common libs/client services/gateway services/scheduler services
 	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
 	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup demo up down test faults check bench large soak lock configuration compose-env
+.PHONY: help setup setup-tests demo up down seed test faults check bench large soak lock
+.PHONY: configuration contracts asyncapi dashboards compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
 	@echo "make up     start everything and keep it in the foreground; Ctrl-C or make down ends it"
 	@echo "make down   end what make up started"
-	@echo "make test   set up, check and run the unit and integration tests"
-	@echo "make faults run the fault tests (tests/faults)"
+	@echo "make seed FILE=path.json  load a registry into what make up started, in place of the one there"
+	@echo "make test   set up, check and run all tests"
+	@echo "make faults run the fault tests alone (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
 	@echo "make large  release TESTS (100000) held tests by two schedulers and four diallers"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
 	@echo "make configuration  write docs/configuration.md anew"
+	@echo "make dashboards  write deploy/grafana/dashboards and deploy/k8s/base/rules.yaml anew"
+	@echo "make contracts  write docs/openapi.json and docs/asyncapi.yaml anew"
 	@echo "make compose-env  new secrets in .env, for docker compose up"
 	@echo "make lock   resolve requirements/*.in anew into requirements/*.lock"
 
@@ -37,17 +41,23 @@ up: setup
 down:
 	@$(STACK) down
 
-test: check
+seed: setup
+	@$(STACK) seed $(if $(FILE),"$(FILE)",$(error make seed FILE=path.json))
+
+setup-tests:
+	@$(PYTHON) deploy/local/setup.py --tests
+
+test: setup-tests check
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 
 faults: setup
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@for package in $(PACKAGES); do \
-		echo "mypy $$package"; $(BIN)/mypy --cache-dir .mypy_cache/$$package $$package || exit 1; done
+	@printf '%s\n' $(PACKAGES) | xargs -P 2 -I PACKAGE \
+		sh -c 'echo "mypy PACKAGE"; exec $(BIN)/mypy --cache-dir .mypy_cache/PACKAGE PACKAGE'
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/local/check_rules.py
 
@@ -67,8 +77,14 @@ lock: setup
 	@for part in build runtime; do CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade \
 		--constraint requirements/all.lock --output-file requirements/$$part.lock requirements/$$part.in || exit 1; done
 
+dashboards: setup
+	@$(STACK).dashboards
+
 compose-env:
 	@$(PYTHON) deploy/compose/make_env.py
 
 configuration: setup
 	@$(STACK).configuration
+
+contracts asyncapi: setup
+	@$(STACK).contracts

@@ -1,6 +1,8 @@
-"""`make bench`: how much one of each service does on this machine, next to what its parts could do at best.
+"""`make bench`: how much one of each service does on this machine, next to what its parts could do at best, and what a
+call costs on a modem line, next to the least that it could.
 
-Machines differ and are shared, so what counts are the ratios within one run.
+Machines differ and are shared, so what counts are the ratios within one run. The calls are computed: those figures are
+the same everywhere.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import floors
+from benchmarks.efficiency import BIT_RATE, DELAY_SECONDS, SURVEY_DAYS, efficiencies
 from benchmarks.load import Load, percentiles
 from mts_client import MeterTest, MtsClient
 from mts_metersim.presets import fleet
@@ -51,6 +54,7 @@ class Row:
 
 def main() -> int:
     """Measure and print; 0 if every request was answered well."""
+    _print_calls()
     directory = Path(tempfile.mkdtemp(prefix="mts-bench-"))
     directory.chmod(0o711)
     stack = Stack(directory / "local", fleet("bulk", METERS))
@@ -173,6 +177,20 @@ async def _outcomes(url: str, batch: int) -> tuple[str, list[float]]:
         await connection.close()
     good = sum(row["result_summary"] == "SUCCESS" for row in rows)
     return f"{good} of {len(rows)} SUCCESS", [row["seconds"] for row in rows]
+
+
+def _print_calls() -> None:
+    line = f"{BIT_RATE} bit/s and {DELAY_SECONDS * 1000:.0f} ms each way"
+    table = Table(
+        *("meter type", "bytes", "least", "turns", "least", "seconds", "least", "ratio"),
+        title=f"A full test with {SURVEY_DAYS} survey days at {line}",
+    )
+    for call in efficiencies():
+        octets = (f"{call.octets:,}", f"{call.least.octets:,}")
+        seconds = (f"{call.seconds:.1f}", f"{call.least_seconds:.1f}")
+        turns = (str(call.turns), str(call.least.turns))
+        table.add_row(call.meter_type, *octets, *turns, *seconds, f"{call.ratio:.2f}")
+    Console().print(table)
 
 
 def _print(rows: Sequence[Row]) -> None:

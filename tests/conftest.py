@@ -11,6 +11,7 @@ import pytest
 from mts_metersim.fleet import Meter
 from mts_metersim.presets import fleet
 from mts_stack.fixtures import fresh_database, fresh_vhost
+from mts_stack.modems import Bank
 from mts_stack.servers import Servers
 from mts_stack.testing import StackUnderTest
 
@@ -19,15 +20,18 @@ StartStack = Callable[..., StackUnderTest]
 
 @pytest.fixture
 def start_stack(servers: Servers, tmp_path: Path) -> Iterator[StartStack]:
-    """Starts stacks that last for one test: `start_stack(meters, MTS_MAX_TRIES="1")`, by default ten healthy meters."""
+    """Starts stacks that last for one test: `start_stack(meters, MTS_MAX_TRIES="1")`, by default ten healthy meters;
+    `bank`: modems, and a dialler that has them."""
     with ExitStack() as everything:
 
-        def start(meters: Sequence[Meter] | None = None, **settings: str) -> StackUnderTest:
+        def start(meters: Sequence[Meter] | None = None, bank: Bank | None = None, **settings: str) -> StackUnderTest:
             database = everything.enter_context(fresh_database(servers))
             management = everything.enter_context(fresh_vhost(servers))
             directory = tmp_path / management.vhost
             chosen = fleet("healthy") if meters is None else meters
-            return everything.enter_context(StackUnderTest(directory, servers, database, management, chosen, settings))
+            return everything.enter_context(
+                StackUnderTest(directory, servers, database, management, chosen, settings, bank)
+            )
 
         yield start
 

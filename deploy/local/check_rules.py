@@ -1,6 +1,6 @@
-"""Fails where docs/mts-api-rules.md names a test that does not exist, or a rule without a test.
+"""Fails where a page docs/*-rules.md names a test that does not exist, or a rule without a test.
 
-The page's tables have the columns `rule` and `test`; a test is a pytest node id in back quotes, with or without its
+A page's tables have the columns `rule` and `test`; a test is a pytest node id in back quotes, with or without its
 parameters, and a rule may name several.
 """
 
@@ -12,16 +12,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "mts-api-rules.md"
+PAGES = sorted((ROOT / "docs").glob("*-rules.md"))
 
 _NODE = re.compile(r"`([^`\s]+\.py::[^`]+)`")
 
 
 def main() -> int:
     """0 if every rule names tests that exist; else 1, after naming what is wrong."""
-    faults = check(PAGE.read_text("utf-8"), existing_tests())
+    existing = existing_tests()
+    faults = [f"{page.name}: {fault}" for page in PAGES for fault in check(page.read_text("utf-8"), existing)]
     for fault in faults:
-        print(f"{PAGE.relative_to(ROOT)}: {fault}", file=sys.stderr)
+        print(f"docs/{fault}", file=sys.stderr)
     return 1 if faults else 0
 
 

@@ -1,6 +1,7 @@
 """Makes this checkout ready to run: system packages where they are missing, `.venv`, the locked packages, our own.
 
-Run by every target of the Makefile; does nothing where all is in place. Needs Python >= 3.11 and nothing else.
+Run by every target of the Makefile; does nothing where all is in place. Needs Python >= 3.11 and nothing else. With
+`--tests` also what the tests alone need.
 """
 
 from __future__ import annotations
@@ -41,20 +42,20 @@ class CannotSetUp(Exception):
 def main() -> int:
     """Set up; 0, or 1 after saying what is missing."""
     try:
-        set_up()
+        set_up(tests="--tests" in sys.argv[1:])
     except CannotSetUp as fault:
         print(f"set-up: {fault}", file=sys.stderr)
         return 1
     return 0
 
 
-def set_up() -> None:
+def set_up(*, tests: bool) -> None:
     """Raises `CannotSetUp`."""
     if sys.version_info < OLDEST_PYTHON:
         raise CannotSetUp(
             f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; try make PYTHON=python3.11"
         )
-    missing = missing_packages()
+    missing = missing_packages(tests=tests)
     if missing:
         install(missing)
     wanted = fingerprint()
@@ -69,7 +70,7 @@ def set_up() -> None:
     STAMP.write_text(wanted, "utf-8")
 
 
-def missing_packages() -> list[str]:
+def missing_packages(*, tests: bool) -> list[str]:
     """The Debian packages whose programs are not on this machine."""
     missing = []
     if importlib.util.find_spec("ensurepip") is None:
@@ -80,6 +81,8 @@ def missing_packages() -> list[str]:
         missing.append("rabbitmq-server")
     if not (any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb")):
         missing.append("postgresql")
+    if tests and not (shutil.which("prometheus") and shutil.which("promtool")):
+        missing.append("prometheus")
     return missing
 
 
@@ -96,7 +99,7 @@ def install(packages: list[str]) -> None:
     if shutil.which("apt-get") is None:
         raise CannotSetUp(
             f"missing: {names} (as Debian calls them). Install RabbitMQ (3.10 or newer) and PostgreSQL (15 or newer), "
-            "or start a Docker engine, and run this again"
+            "for the tests Prometheus (2.42 or newer), or start a Docker engine, and run this again"
         )
     if os.geteuid() != 0:
         raise CannotSetUp(f"missing: {names}. Run this once, then try again:\n\n  sudo apt-get install {names}\n")

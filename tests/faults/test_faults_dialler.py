@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from fault_harness.checker import Checker, until
-from fault_harness.system import LEASE_SECONDS, MAX_TRIES, System
+from fault_harness.system import MAX_TRIES, System
 from fault_harness.workload import Workload
 
 
@@ -66,7 +66,8 @@ def test_a_dialler_stopped_for_longer_than_its_lease_hangs_up_and_changes_nothin
     dialler = system.stack.services.process("dialler")
     dialler.send(signal.SIGSTOP)
     try:
-        until(lambda: lost_calls(system) > lost, "the scheduler counts the call as lost", 4 * LEASE_SECONDS)
+        assert not system.stack.services.alive("dialler")
+        until(lambda: lost_calls(system) > lost, "the scheduler counts the call as lost")
     finally:
         dialler.send(signal.SIGCONT)
     checker.verify(workload)

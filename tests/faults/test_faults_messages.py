@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import aio_pika
-from fault_harness.checker import Checker
+from fault_harness.checker import Checker, until
+from fault_harness.events import publish, take, tap
 from fault_harness.system import System, run_apart
 from fault_harness.workload import Workload
 
 from mts_common import topology
+from mts_common.consumer import MAX_DEAD_IN_A_ROW
 from mts_common.messages import Message, Outcome, TestFinished, encode
-
-PUBLISH_SECONDS = 10.0
-
-Event = tuple[str, bytes]
 
 
 def test_every_event_twice_and_shuffled_changes_nothing(system: System, workload: Workload, checker: Checker) -> None:
-    tapped = run_apart(_tap(system))
+    tapped = run_apart(tap(system))
     workload.run(calls=24)
     checker.verify(workload)
-    events = run_apart(_take(system, tapped))
+    events = run_apart(take(system, tapped))
     assert {kind for kind, _ in events} >= {"test.requested", "attempt.report", "test.finished", "call.finished"}
-    run_apart(_publish(system, random.Random(workload.seed).sample(events * 2, 2 * len(events))))  # noqa: S311
+    run_apart(publish(system, random.Random(workload.seed).sample(events * 2, 2 * len(events))))  # noqa: S311
     before = jobs(system)
     checker.verify(workload)
     assert jobs(system) == before
@@ -46,13 +41,15 @@ def test_what_cannot_be_read_is_put_aside_with_its_reason_and_blocks_nobody(
     system: System, workload: Workload, checker: Checker
 ) -> None:
     queue = topology.RESULTS_OUTCOMES.name
-    run_apart(_publish(system, [(kind, body) for kind, body, _ in UNREADABLE], queue))
+    run_apart(publish(system, [(kind, body) for kind, body, _ in UNREADABLE], queue))
     workload.run(calls=6)
     system.poison += len(UNREADABLE)
     checker.verify(workload)
-    assert dead(system)[-len(UNREADABLE) :] == [(queue, kind) for kind, _, _ in UNREADABLE]
-    for found, (_, _, reason) in zip(reasons(system)[-len(UNREADABLE) :], UNREADABLE, strict=True):
-        assert reason in found
+    letters = system.dead_letters()[-len(UNREADABLE) :]
+    found = {letter["body"]: (letter["queue"], letter["kind"], letter["reason"]) for letter in letters}
+    for kind, body, reason in UNREADABLE:
+        assert found[body][:2] == (queue, kind)
+        assert reason in found[body][2]
 
 
 def test_an_item_whose_handler_always_fails_is_put_aside_alone(
@@ -64,17 +61,39 @@ def test_an_item_whose_handler_always_fails_is_put_aside_alone(
     done = TestFinished(test_id=order.answer, outcome=Outcome.SUCCESS, finished_at=datetime(2020, 1, 1, tzinfo=UTC))
     neighbours: list[Message] = [done] * 5
     impossible = done.model_copy(update={"test_id": 2**80})
-    run_apart(_publish(system, [(done.kind, encode([*neighbours, impossible, *neighbours]))]))
+    run_apart(publish(system, [(done.kind, encode([*neighbours, impossible, *neighbours]))]))
     system.poison += 1
     checker.verify(workload)
-    assert dead(system)[-1] == (topology.RESULTS_OUTCOMES.name, done.kind)
+    letter = system.dead_letters()[-1]
+    assert (letter["queue"], letter["kind"]) == (topology.RESULTS_OUTCOMES.name, done.kind)
+
+
+def test_a_consumer_whose_every_message_fails_stops_its_process_and_is_blocked_for_a_few_restarts_at_most(
+    system: System, workload: Workload, checker: Checker
+) -> None:
+    results, queue = system.stack.services.process("results"), topology.RESULTS_OUTCOMES.name
+    count = MAX_DEAD_IN_A_ROW + 5
+    run_apart(publish(system, [(TestFinished.kind, b"not JSON %d" % number) for number in range(count)], queue))
+    until(lambda: not results.running, "results has ended by itself")
+    assert results.exit_code == 1
+    assert "TooManyDead" in results.log_tail()
+    system.poison += count
+
+    def put_aside() -> bool:
+        if not results.running:
+            results.start()
+        return len(system.dead_letters()) == system.poison
+
+    until(put_aside, "all are put aside", 60.0)
+    workload.run(calls=3)
+    checker.verify(workload)
 
 
 def test_unknown_fields_are_ignored(system: System, workload: Workload, checker: Checker) -> None:
     order = workload.order(system.meter())
     checker.verify(workload)
     item = {"test_id": order.answer, "outcome": "success", "finished_at": "2020-01-01T00:00:00Z", "new": uuid4().hex}
-    run_apart(_publish(system, [("test.finished", json.dumps({"v": 1, "items": [item], "more": 1}).encode())]))
+    run_apart(publish(system, [("test.finished", json.dumps({"v": 1, "items": [item], "more": 1}).encode())]))
     checker.verify(workload)
 
 
@@ -84,42 +103,8 @@ def jobs(system: System) -> list[tuple[object, ...]]:
 
 def dead(system: System) -> list[tuple[str, str]]:
     """Queue and kind of what has been put aside, oldest first."""
-    messages = system.management.messages(topology.DEAD_QUEUE, 100)
-    return [(m["properties"]["headers"]["mts-queue"], m["properties"]["type"]) for m in messages]
+    return [(letter["queue"], letter["kind"]) for letter in system.dead_letters()]
 
 
 def reasons(system: System) -> list[str]:
-    messages = system.management.messages(topology.DEAD_QUEUE, 100)
-    return [str(m["properties"]["headers"]["mts-reason"]) for m in messages]
-
-
-async def _tap(system: System) -> str:
-    """A queue of our own that gets every event from now on."""
-    async with asyncio.timeout(PUBLISH_SECONDS), await aio_pika.connect(system.stack.amqp_url) as connection:
-        channel = await connection.channel()
-        queue = await channel.declare_queue(f"tap-{uuid4().hex}", durable=True)
-        await queue.bind(topology.EXCHANGE, "#")
-        return queue.name
-
-
-async def _take(system: System, name: str) -> list[Event]:
-    """What the tap has got; it is deleted."""
-    events = []
-    async with asyncio.timeout(PUBLISH_SECONDS), await aio_pika.connect(system.stack.amqp_url) as connection:
-        channel = await connection.channel()
-        queue = await channel.get_queue(name)
-        while message := await queue.get(no_ack=True, fail=False):
-            assert message.content_encoding is None
-            events.append((str(message.type), message.body))
-        await queue.delete()
-    return events
-
-
-async def _publish(system: System, events: Sequence[Event], queue: str = "") -> None:
-    """To the exchange by their kind, or all straight to one queue."""
-    async with asyncio.timeout(PUBLISH_SECONDS), await aio_pika.connect(system.stack.amqp_url) as connection:
-        channel = await connection.channel()
-        exchange = channel.default_exchange if queue else await channel.get_exchange(topology.EXCHANGE)
-        for kind, body in events:
-            message = aio_pika.Message(body, type=kind, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-            await exchange.publish(message, queue or kind)
+    return [letter["reason"] for letter in system.dead_letters()]

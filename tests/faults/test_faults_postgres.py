@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
 from fault_harness.checker import Checker, until
-from fault_harness.system import System, down
-from fault_harness.workload import Workload
+from fault_harness.system import System, down, locked
+from fault_harness.workload import Said, Workload
 
 
 def test_pools_recover_from_a_restart_without_one_of_their_own(
@@ -68,26 +64,35 @@ def test_a_lock_held_for_long_delays_accepts_and_loses_none(
     assert workload.refusals == []
 
 
-@contextmanager
-def locked(system: System, table: str) -> Iterator[None]:
-    """A table that nobody else gets at, from a session of our own."""
-    held, release = threading.Event(), threading.Event()
+def test_an_exhausted_pool_is_told_with_details_and_leaves_no_half_accept(
+    system: System, workload: Workload, checker: Checker
+) -> None:
+    order = workload.order(system.meter())
+    with locked(system, "gateway.test"), ThreadPoolExecutor(2 * POOL_SIZE, "client") as threads:
+        cancels = [threads.submit(workload.cancel_once, order) for _ in range(2 * POOL_SIZE)]
+        until(lambda: system.value(WAITING) == POOL_SIZE, "every connection of the gateway is taken")
+        assert workload.order(system.meter()).answer is None
+        assert {cancel.result() for cancel in cancels} == {Said.UNKNOWN}
+    checker.verify(workload)
+    assert workload.refusals == []
 
-    async def hold() -> None:
-        connection = await asyncpg.connect(system.database.admin_url)
-        try:
-            async with connection.transaction():
-                await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-                held.set()
-                await asyncio.to_thread(release.wait, 100.0)
-        finally:
-            await connection.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(hold()), name="lock")
-    thread.start()
+def test_a_server_without_a_connection_to_spare_is_told_with_details_and_pools_recover(
+    system: System, workload: Workload, checker: Checker
+) -> None:
+    system.execute("ALTER ROLE mts_gateway CONNECTION LIMIT 0")
     try:
-        assert held.wait(30.0)
-        yield
+        system.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mts_gateway'")
+        order = workload.order(system.meter())
+        assert order.answer is None
     finally:
-        release.set()
-        thread.join(30.0)
+        system.execute("ALTER ROLE mts_gateway CONNECTION LIMIT -1")
+    checker.verify(workload)
+    assert workload.refusals == []
+
+
+POOL_SIZE = 10
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'mts_gateway' "
+    "AND wait_event_type = 'Lock'"
+)

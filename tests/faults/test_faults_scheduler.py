@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fault_harness.checker import Checker, until
 from fault_harness.system import System
-from fault_harness.workload import Workload
+from fault_harness.workload import Said, Workload
 
 
 def test_a_grant_whose_answer_was_lost_is_given_again(system: System, workload: Workload, checker: Checker) -> None:
@@ -45,3 +45,21 @@ def test_tests_accepted_while_no_scheduler_runs_are_read_when_one_does(
     workload.run(calls=24)
     counts = checker.verify(workload)
     assert counts.tests > 0
+
+
+def test_a_scheduler_that_is_away_for_longer_than_a_lease_costs_no_test_and_no_try(
+    system: System, workload: Workload, checker: Checker
+) -> None:
+    meter = system.meter("latency", 1)
+    begun, ended = len(system.calls_of(meter, "sign_on")), len(system.calls_of(meter, "connection_end"))
+    order = workload.order(meter, surveyDays=1)
+    until(lambda: len(system.calls_of(meter, "sign_on")) > begun, "the call is under way")
+    system.stack.services.kill("scheduler")
+    until(lambda: len(system.calls_of(meter, "connection_end")) > ended, "hung up")
+    assert not system.stack.services.ready("dialler")
+    accepted = [workload.order(system.meter(place=place)) for place in range(4)]
+    assert all(each.answer is not None for each in accepted)
+    assert workload.cancel_once(accepted[0]) is Said.UNKNOWN
+    checker.verify(workload)
+    tries = system.value("SELECT tries FROM scheduler.job WHERE test_id = $1", order.answer)
+    assert (tries, len(system.calls_of(meter, "sign_on")) - begun) == (1, 2)

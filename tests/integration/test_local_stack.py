@@ -20,7 +20,7 @@ import pytest
 from mts_client.config import read_stack
 from mts_stack.processes import wait_until
 
-READY_SECONDS = 60.0
+READY_SECONDS = 90.0
 END_SECONDS = 30.0
 
 

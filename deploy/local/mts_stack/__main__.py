@@ -1,4 +1,4 @@
-"""`python -m mts_stack up | down | demo`: what the Makefile's targets run."""
+"""`python -m mts_stack up | down | demo | seed`: what the Makefile's targets run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from mts_gateway.registry.items import RegistryFaults
+from mts_metersim.preset_bank import bank
 from mts_metersim.presets import fleet
 from mts_stack.demo import run_demo
 from mts_stack.processes import StackFault
+from mts_stack.seed import seed_stack
 from mts_stack.settings import caller_settings, local_directory, run_window
 from mts_stack.signals import Stopped, ignore_signals, stop_on_signals
 from mts_stack.stack import Description, Stack, stop_other
@@ -32,7 +35,7 @@ def up() -> None:
     """Start the stack and keep it in the foreground; Ctrl-C ends it."""
     window = run_window(datetime.now(UTC) + WINDOW_AFTER, WINDOW_LENGTH)
     settings = {"MTS_RUN_WINDOWS": window, **caller_settings()}
-    stack = Stack(local_directory(), [*fleet("demo"), *fleet("faulty")])
+    stack = Stack(local_directory(), [*fleet("demo"), *fleet("families"), *fleet("faulty")], bank())
     try:
         stop_on_signals()
         typer.echo(f"Starting in {stack.directory} …")
@@ -98,6 +101,22 @@ def demo() -> None:
         typer.echo(f"The logs are in {directory / 'log'}", err=True)
         raise typer.Exit(1)
     shutil.rmtree(directory)
+
+
+@app.command()
+def seed(file: Path) -> None:
+    """Replace the registry and the readings of the running stack with those of a registry seed file."""
+    try:
+        counts = seed_stack(local_directory(), file)
+    except RegistryFaults as refused:
+        for fault in refused.faults:
+            typer.echo(f"{file}: {fault}", err=True)
+        typer.echo("Nothing has changed.", err=True)
+        raise typer.Exit(1) from refused
+    except StackFault as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(1) from fault
+    typer.echo("Loaded " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ".")
 
 
 if __name__ == "__main__":

@@ -42,8 +42,9 @@ Every service reads its settings from the environment when it starts, and refuse
 no sense. A name means the same in every service that reads it; names that a service does not know are ignored. Times
 are in seconds unless the name says otherwise. Lists and tables are JSON where the text says so.
 
-With `OTEL_EXPORTER_OTLP_ENDPOINT` (for example `http://collector:4318`) spans are sent there over OTLP/HTTP; without it
-nothing is exported. OpenTelemetry's other `OTEL_…` settings of the exporter work too.
+With `OTEL_EXPORTER_OTLP_ENDPOINT` (for example `http://collector:4318`) spans and metrics are sent there over
+OTLP/HTTP; without it nothing is sent. `OTEL_METRICS_EXPORTER=none` sends spans alone, where the metrics are scraped.
+OpenTelemetry's other `OTEL_…` settings of the exporters work too.
 """
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mts_client import BadRequest, MeterTestStatus, MtsClient, Outcome, Search, SearchStatus
 from mts_client.rendering.report import report
+from mts_metersim.preset_bank import bank
 from mts_metersim.presets import fleet
 from mts_stack.demo_cases import Case, Way, demo_cases
 from mts_stack.processes import free_ports
@@ -51,18 +52,22 @@ class Ended:
 def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> bool:
     """Run the whole demo; whether every outcome was as expected. Everything started is ended. Raises `StackFault`."""
     began = time.monotonic()
-    stack = Stack(directory, fleet("demo", METERS))
+    iec, families = fleet("demo", METERS), fleet("families")
+    stack = Stack(directory, [*iec, *families], bank())
     try:
         console.rule("MTS demo")
-        console.print("Starting RabbitMQ, PostgreSQL and the simulated meters …")
+        console.print("Starting RabbitMQ, PostgreSQL, the simulated meters and modems …")
         stack.prepare()
         opens = (datetime.now(UTC) + WINDOW_AFTER).replace(microsecond=0)
-        console.print("Starting gateway, scheduler, dialler and results …")
+        console.print("Starting gateway, scheduler, results and two diallers: for TCP and for the modems …")
         window = run_window(opens, WINDOW_LENGTH)
         description = stack.start({"MTS_REPLY_SECONDS": REPLY_SECONDS, **settings, "MTS_RUN_WINDOWS": window})
         console.print(f"Ready after {time.monotonic() - began:.0f} s at {description.gateway}\n")
         with MtsClient(description.gateway, description.token, trust=stack.services.tls.ca) as client:
-            ended = Demo(stack, client, console, opens).run()
+            (dead_port,) = free_ports(1)
+            told = stack.fleet.ready()
+            cases = demo_cases(told[: len(iec)], told[len(iec) :], stack.modems.ready(), f"127.0.0.1:{dead_port}")
+            ended = Demo(stack, client, console, opens, cases).run()
     finally:
         ignore_signals()
         console.print("\nStopping …")
@@ -80,13 +85,14 @@ def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> 
 class Demo:
     """The part between the stack's start and its end."""
 
-    def __init__(self, stack: Stack, client: MtsClient, console: Console, opens: datetime) -> None:
+    def __init__(
+        self, stack: Stack, client: MtsClient, console: Console, opens: datetime, cases: Sequence[Case]
+    ) -> None:
         self._stack = stack
         self._client = client
         self._console = console
         self._opens = opens
-        (dead_port,) = free_ports(1)
-        self._cases = demo_cases(stack.fleet.ready(), f"127.0.0.1:{dead_port}")
+        self._cases = cases
         self._began = datetime.now(UTC)
         self._window_told = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,10 +60,20 @@ class Case:
         return found
 
 
-def demo_cases(meters: Sequence[Mapping[str, Any]], dead_address: str) -> list[Case]:
-    """The demo's tests of a `fleet("demo", 16)`, as its ready file lists it: five meters on lines of their own, then
-    shared lines of four, four and three, then meters with a fault each.
+def demo_cases(
+    iec: Sequence[Mapping[str, Any]],
+    families: Sequence[Mapping[str, Any]],
+    behind_modems: Sequence[Mapping[str, Any]],
+    dead_address: str,
+) -> list[Case]:
+    """The demo's tests of a `fleet("demo", 16)`, a `fleet("families")` and a `preset_bank.bank()`, as ready files list
+    them.
     """
+    return [*_iec_cases(iec, dead_address), *_family_cases(families), *_modem_cases(behind_modems)]
+
+
+def _iec_cases(meters: Sequence[Mapping[str, Any]], dead_address: str) -> list[Case]:
+    """Five meters on lines of their own, then shared lines of four, four and three, then meters with a fault each."""
     healthy = [meter for meter in meters if meter["fault"] is None]
     by_fault = {meter["fault"]: meter for meter in meters}
     single, first_line, second_line, third_line = healthy[:5], healthy[5:9], healthy[9:13], healthy[13:]
@@ -93,6 +104,52 @@ def demo_cases(meters: Sequence[Mapping[str, Any]], dead_address: str) -> list[C
         _case("nobody listens there", Way.IMMEDIATE, single[0], Outcome.ERROR, remote_address=dead_address),
         _case("meter falls silent", Way.IMMEDIATE, by_fault["silent"], Outcome.ERROR),
     ]
+
+
+def _family_cases(meters: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """The sound meters of the other families, those with keys in place of a password, and the line that three protocols
+    share.
+    """
+    titles = {None: "alone, 1 survey day", "gmac": "HLS-GMAC, 1 survey day"}
+    sound = [meter for meter in meters if meter["fault"] in titles]
+    (shared_address,) = _shared_addresses(sound)
+    return [
+        _case(titles[meter["fault"]], Way.IMMEDIATE, meter, survey_days=1)
+        for meter in sound
+        if meter["remoteAddress"] != shared_address
+    ] + [
+        _case("batch, line of 3 protocols", Way.BATCH, meter)
+        for meter in sound
+        if meter["remoteAddress"] == shared_address
+    ]
+
+
+def _modem_cases(meters: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """Every type over a modem, a number that meters of three protocols share, and the calls that fail."""
+    connecting = [meter for meter in meters if meter["fault"] is None]
+    by_fault = {meter["fault"]: meter for meter in meters}
+    (shared_number,) = _shared_addresses(connecting)
+    return [
+        *(
+            _case("modem, 1 survey day", Way.IMMEDIATE, meter, survey_days=int(meter["meterType"] != "ISKRA_MT174"))
+            for meter in connecting
+            if meter["remoteAddress"] != shared_number
+        ),
+        *(
+            _case("modem, number of 3 protocols", Way.BATCH, meter)
+            for meter in connecting
+            if meter["remoteAddress"] == shared_number
+        ),
+        _case("modem, number engaged", Way.IMMEDIATE, by_fault["busy"], Outcome.ERROR, "busy"),
+        _case("modem, nobody answers", Way.IMMEDIATE, by_fault["noAnswer"], Outcome.ERROR, "answer"),
+        _case("modem, line drops", Way.IMMEDIATE, by_fault["drops_line"], Outcome.ERROR, "carrier"),
+    ]
+
+
+def _shared_addresses(meters: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The addresses behind which several of the meters are."""
+    counts = Counter(meter["remoteAddress"] for meter in meters)
+    return [address for address, count in counts.items() if count > 1]
 
 
 def _case(

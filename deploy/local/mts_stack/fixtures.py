@@ -5,14 +5,17 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
+from mts_common import exposition
 from mts_stack.postgres import RoleUrls, create_database, drop_database
 from mts_stack.rabbitmq import Management, vhost_url
+from mts_stack.scrapes import Scrape, scrape_here
 from mts_stack.servers import Servers, servers_for_tests
 
 
@@ -73,3 +76,10 @@ def management(servers: Servers) -> Iterator[Management]:
 def amqp_url(servers: Servers, management: Management) -> str:
     """The AMQP URL of the test's own vhost."""
     return vhost_url(servers.amqp_url, management.vhost)
+
+
+@pytest.fixture
+def metered() -> Callable[[], Scrape]:
+    """Reads the metrics of the test's own process. They last as long as the process does: compare before and after."""
+    exposition.install(Resource.create({"service.name": "tests"}), send=False)
+    return scrape_here

@@ -1,10 +1,11 @@
-"""The simulated meters of a stack: one metersim process and what it tells about its meters."""
+"""The simulated meters of a stack: metersim processes and what they tell about their meters."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,33 +19,40 @@ STOP_SECONDS = 10.0
 _METER_FIELDS = ("meterType", "remoteAddress", "outstationAddress", "serialNumber", "password")
 
 
-class Fleet:
-    """Simulated meters on loopback; `call_log` is the simulator's own record of who called which meter when."""
+class Simulator(ABC):
+    """One metersim process; `call_log` is its own record of who called which meter when."""
 
-    def __init__(self, directory: Path, meters: Sequence[Meter]) -> None:
-        self._file = directory / "fleet" / "fleet.json"
-        self._ready_file = directory / "fleet" / "ready.json"
-        self.call_log = directory / "fleet" / "calls.jsonl"
+    def __init__(
+        self, name: str, directory: Path, folder: str, command: Sequence[str], meters: Sequence[Meter]
+    ) -> None:
+        self.folder = directory / folder
+        self.call_log = self.folder / "calls.jsonl"
+        self._fleet_file = self.folder / "fleet.json"
+        self._ready_file = self.folder / "ready.json"
         self._meters = meters
-        command = [sys.executable, "-m", "mts_metersim", "run", "--fleet", str(self._file)]
-        command += ["--log", str(self.call_log), "--ready-file", str(self._ready_file)]
+        program = [sys.executable, "-m", "mts_metersim", *command, "--fleet", str(self._fleet_file)]
+        program += ["--log", str(self.call_log), "--ready-file", str(self._ready_file)]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONUNBUFFERED": "1"}
-        self.process = Process("metersim", command, directory, environment, stop_seconds=STOP_SECONDS)
+        self.process = Process(name, program, directory, environment, stop_seconds=STOP_SECONDS)
 
     def start(self) -> None:
         """Start it; `wait_ready` before the meters are called."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(dump_fleet(self._meters), "utf-8")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._fleet_file.write_text(dump_fleet(self._meters), "utf-8")
         self._ready_file.unlink(missing_ok=True)
         self.process.start()
 
     def wait_ready(self) -> None:
-        """Wait until every meter listens. Raises `StackFault`."""
+        """Wait until every meter can be called. Raises `StackFault`."""
         self.process.wait_ready(self._ready_file.exists, READY_SECONDS)
 
     def stop(self) -> None:
         """End it; calls in progress are hung up."""
         self.process.stop()
+
+    @abstractmethod
+    def ready(self) -> list[dict[str, Any]]:
+        """All meters in the order of the fleet, each with `fault`, the name of what is special about it, or None."""
 
     @property
     def meters(self) -> list[dict[str, Any]]:
@@ -56,14 +64,24 @@ class Fleet:
         """The others."""
         return [_request_fields(meter) for meter in self.ready() if meter["fault"] is not None]
 
-    def ready(self) -> list[dict[str, Any]]:
-        """All meters in the order of the fleet, each with `fault`, the name of what is special about it, or None."""
-        meters: list[dict[str, Any]] = json.loads(self._ready_file.read_text("utf-8"))
-        return meters
-
     def calls(self) -> list[dict[str, Any]]:
-        """The simulator's log: what happened on its ports, in order."""
+        """The simulator's log: what happened on its ports and modems, in order."""
         return [json.loads(line) for line in self.call_log.read_text("utf-8").splitlines()]
+
+    def _told(self) -> Any:
+        """What the ready file says."""
+        return json.loads(self._ready_file.read_text("utf-8"))
+
+
+class Fleet(Simulator):
+    """Meters on TCP ports of loopback."""
+
+    def __init__(self, directory: Path, meters: Sequence[Meter]) -> None:
+        super().__init__("metersim", directory, "fleet", ["run"], meters)
+
+    def ready(self) -> list[dict[str, Any]]:
+        meters: list[dict[str, Any]] = self._told()
+        return meters
 
 
 def _request_fields(meter: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _load(path: Path) -> list[Resource]:
 
 
 def _generate(folder: Path, generator: Mapping[str, Any], resources: list[Resource]) -> None:
-    if unknown := generator.keys() - {"name", "behavior", "literals", "files"}:
+    if unknown := generator.keys() - {"name", "behavior", "literals", "files", "options"}:
         raise ManifestFault(f"{folder}: cannot generate with {', '.join(sorted(unknown))}")
     data = dict(literal.split("=", 1) for literal in generator.get("literals", ()))
     data |= {name: (folder / name).read_text("utf-8") for name in generator.get("files", ())}
@@ -75,6 +75,11 @@ def _generate(folder: Path, generator: Mapping[str, Any], resources: list[Resour
         merged["data"] |= data
     else:
         metadata = {"name": generator["name"]}
+        options = generator.get("options", {})
+        if unknown := options.keys() - {"disableNameSuffixHash", "labels"}:
+            raise ManifestFault(f"{folder}: cannot generate with {', '.join(sorted(unknown))}")
+        if "labels" in options:
+            metadata["labels"] = options["labels"]
         resources.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
 

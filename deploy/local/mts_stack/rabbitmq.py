@@ -192,12 +192,6 @@ class Management:
             self._send("DELETE", f"/connections/{quote(name, safe='')}", may_miss=True)
         return len(names)
 
-    def messages(self, queue: str, count: int) -> list[dict[str, Any]]:
-        """The first messages of a queue (payload, properties), put back afterwards."""
-        wish = {"count": count, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        answer = self._send("POST", f"/queues/{self._path}/{quote(queue, safe='')}/get", json=wish)
-        return list(answer.json())
-
     def tap(self, queue: str) -> None:
         """From now on a new queue takes a copy of every message that is published in the vhost, to wherever it goes."""
         name = quote(queue, safe="")

@@ -25,36 +25,44 @@ READY_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
 STOP_SECONDS = 15.0
 HEALTH_SECONDS = 10.0
+LIVE_SECONDS = 1.0
 
 # The order of starting; they are ended the other way round, so that nobody tells a service that has gone.
 SERVICES = ("results", "scheduler", "gateway", "dialler")
+# A second dialler, where the stack has modems.
+MODEM_DIALLER = "modem-dialler"
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
 @dataclass
 class Services:
-    """One process of each service against one broker vhost and one database. `settings` go over the stack's own."""
+    """One process of each service against one broker vhost and one database; with a file of modem lines a dialler for
+    them beside the one for TCP. `settings` go over the stack's own.
+    """
 
     directory: Path
     amqp_url: str = field(repr=False)
     database: RoleUrls
     tls: Tls
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    lines_file: Path | None = None
 
     def __post_init__(self) -> None:
-        self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self.names = SERVICES if self.lines_file is None else (*SERVICES, MODEM_DIALLER)
+        *ports, self._http_port = free_ports(len(self.names) + 1)
+        self._ports = dict(zip(self.names, ports, strict=True))
         self._wanted: set[str] = set()
         self._key = Fernet.generate_key().decode()
         self._processes = {
             name: Process(
                 name,
-                [sys.executable, "-m", f"mts_{name}", "run"],
+                [sys.executable, "-m", f"mts_{name.removeprefix('modem-')}", "run"],
                 self.directory,
                 self.environment(name),
                 stop_seconds=STOP_SECONDS,
             )
-            for name in SERVICES
+            for name in self.names
         }
 
     @property
@@ -75,6 +83,10 @@ class Services:
         """Where `/health/live` and `/health/ready` of a service are."""
         return f"{'https' if name == 'gateway' else 'http'}://127.0.0.1:{self._port(name)}/health"
 
+    def metrics_target(self, name: str) -> str:
+        """Host and port where a service shows its metrics, at /metrics."""
+        return f"127.0.0.1:{self._ports[name]}"
+
     def _port(self, name: str) -> int:
         if name == "gateway":
             return int(self.environment(name)["MTS_HTTP_PORT"])
@@ -89,7 +101,7 @@ class Services:
             "MTS_ALLOW_NETWORKS": "127.0.0.0/8",
             "MTS_RETRY_PAUSE_SECONDS": "5",
             "MTS_DRAIN_SECONDS": "5",
-            "MTS_HTTP_PORT": str(self._ports["gateway"]),
+            "MTS_HTTP_PORT": str(self._http_port),
         }
         environment |= self.settings
         # What joins the parts of the stack is not for settings to change.
@@ -103,6 +115,10 @@ class Services:
         }
         if name in ROLES:
             environment["MTS_POSTGRES_URL"] = self.database.url(name)
+        if name == MODEM_DIALLER:
+            environment["MTS_LINES_FILE"] = str(self.lines_file)
+            environment.pop("MTS_DIALLER_LINES", None)  # it makes no TCP calls
+            environment.pop("MTS_DIALLER_NAME", None)  # two may not have one name
         return environment
 
     def migrate(self) -> None:
@@ -130,31 +146,37 @@ class Services:
 
     def start(self, *names: str) -> None:
         """Start these services, or all, and wait until each says it is ready. Raises `StackFault`."""
-        for name in names or SERVICES:
+        for name in names or self.names:
             self._processes[name].start()
             self._wanted.add(name)
         deadline = time.monotonic() + READY_SECONDS
-        for name in names or SERVICES:
+        for name in names or self.names:
             self._processes[name].wait_ready(partial(self.ready, name), deadline - time.monotonic())
 
     def ready(self, name: str) -> bool:
         """Whether the service says that it is ready."""
+        return self._says_well(f"{self.health_url(name)}/ready", HEALTH_SECONDS)
+
+    def alive(self, name: str) -> bool:
+        """Whether the service says that it is alive, as soon as a supervisor expects it to."""
+        return self._says_well(f"{self.health_url(name)}/live", LIVE_SECONDS)
+
+    def _says_well(self, url: str, seconds: float) -> bool:
         try:
-            answer = httpx.get(f"{self.health_url(name)}/ready", verify=self.trust, timeout=HEALTH_SECONDS)
+            return httpx.get(url, verify=self.trust, timeout=seconds).is_success
         except httpx.TransportError:
             return False
-        return answer.is_success
 
     def stop(self, *names: str) -> None:
         """End these services, or all, in order."""
-        self._wanted -= set(names or SERVICES)
-        for name in reversed(names or SERVICES):
+        self._wanted -= set(names or self.names)
+        for name in reversed(names or self.names):
             self._processes[name].stop()
 
     def kill(self, *names: str) -> None:
         """End these services, or all, at once (SIGKILL)."""
-        self._wanted -= set(names or SERVICES)
-        for name in names or SERVICES:
+        self._wanted -= set(names or self.names)
+        for name in names or self.names:
             self._processes[name].kill()
 
     def restart(self, *names: str) -> None:

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mts_common.catalogue import CATALOGUE
 from mts_metersim.fleet import Meter
-from mts_stack.fleet import Fleet
+from mts_stack.fleet import Fleet, Simulator
+from mts_stack.modems import Bank, Modems
 from mts_stack.postgres import RoleUrls, create_database
 from mts_stack.processes import StackFault, end_leftovers, is_alive, wait_until, write_pid_file, write_secret
 from mts_stack.servers import Servers, local_servers
@@ -28,7 +30,7 @@ DOWN_SECONDS = 90.0
 
 _OWN_PID_FILE = Path("run") / "stack.pid"
 # What a start makes anew; whatever else stands in the directory is not ours.
-_FOLDERS = ("log", "tls", "fleet")
+_FOLDERS = ("log", "tls", "fleet", "modems")
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,15 @@ class Description:
 
 
 class Stack:
-    """Start, watch and stop it from the main thread. Every start begins with empty servers."""
+    """Start, watch and stop it from the main thread. Every start begins with empty servers.
 
-    def __init__(self, directory: Path, meters: Sequence[Meter]) -> None:
+    `bank`: a plan of modems and the meters behind them.
+    """
+
+    def __init__(self, directory: Path, meters: Sequence[Meter], bank: Bank | None = None) -> None:
         self.directory = directory.absolute()
         self.fleet = Fleet(self.directory, meters)
+        self._modems = None if bank is None else Modems(self.directory, *bank)
         self._claimed = False
         self._servers: Servers | None = None
         self._services: Services | None = None
@@ -63,14 +69,27 @@ class Stack:
             raise StackFault("the stack was not started")
         return self._services
 
+    @property
+    def modems(self) -> Modems:
+        """The modem bank. Raises `StackFault` if the stack was made without."""
+        if self._modems is None:
+            raise StackFault("this stack has no modems")
+        return self._modems
+
+    @property
+    def _simulators(self) -> list[Simulator]:
+        return [self.fleet] if self._modems is None else [self.fleet, self._modems]
+
     def prepare(self) -> None:
         """Start the servers and the simulated meters. Raises `StackFault`; then call `stop`."""
         self._claim()
         self._servers = local_servers(self.directory, durable=True)
         self._servers.remove()
-        self.fleet.start()
+        for simulator in self._simulators:
+            simulator.start()
         self._servers.start()
-        self.fleet.wait_ready()
+        for simulator in self._simulators:
+            simulator.wait_ready()
 
     def start(self, settings: Mapping[str, str]) -> Description:
         """Start the services with these settings over the stack's own and wait until all is ready; stack.json is
@@ -81,7 +100,8 @@ class Stack:
             raise StackFault("prepare the stack before it is started")
         database = create_database(servers.postgres_admin_url, DATABASE)
         tls = make_tls(self.directory / "tls")
-        self._services = Services(self.directory, servers.amqp_url, database, tls, settings)
+        lines_file = None if self._modems is None else self._modems.lines_file
+        self._services = Services(self.directory, servers.amqp_url, database, tls, settings, lines_file)
         self._services.migrate()
         self._services.start()
         description = self._describe(self._services, servers, database)
@@ -100,6 +120,9 @@ class Stack:
 
     def _describe(self, services: Services, servers: Servers, database: RoleUrls) -> Description:
         token, admin_token = services.create_tokens("local stack")
+        meters = [meter for simulator in self._simulators for meter in simulator.meters]
+        faulty = [meter for simulator in self._simulators for meter in simulator.faulty_meters]
+        without_survey = [meter for meter in meters if not CATALOGUE[meter["meterType"]].keeps_survey]
         return Description(
             gateway=services.api_url,
             ca=str(Path(self.directory.name) / "tls" / services.tls.ca.name),
@@ -108,8 +131,8 @@ class Stack:
             amqp=servers.amqp_url,
             postgres=database.admin_url,
             console=None,
-            meters=self.fleet.meters,
-            faulty_meters=self.fleet.faulty_meters,
+            meters=[meter for meter in meters if meter not in without_survey],
+            faulty_meters=without_survey + faulty,
         )
 
     def _write(self, description: Description) -> None:
@@ -126,8 +149,9 @@ class Stack:
     def check_alive(self) -> None:
         """Raises `StackFault` with the end of its log if a process of the stack has ended."""
         self.services.check_alive()
-        if not self.fleet.process.running:
-            raise self.fleet.process.fault(f"ended with code {self.fleet.process.exit_code}")
+        for process in (simulator.process for simulator in self._simulators):
+            if not process.running:
+                raise process.fault(f"ended with code {process.exit_code}")
 
     def stop(self) -> None:
         """End everything that was started, in order and in bounded time; may be called at any moment, and again."""
@@ -136,7 +160,8 @@ class Stack:
         (self.directory / STACK_FILE).unlink(missing_ok=True)
         if self._services is not None:
             self._services.stop()
-        self.fleet.stop()
+        for simulator in self._simulators:
+            simulator.stop()
         if self._servers is not None:
             self._servers.remove()
         (self.directory / _OWN_PID_FILE).unlink(missing_ok=True)

@@ -11,7 +11,8 @@ from typing import Any, Self
 import httpx
 
 from mts_metersim.fleet import Meter
-from mts_stack.fleet import Fleet
+from mts_stack.fleet import Fleet, Simulator
+from mts_stack.modems import Bank, Modems
 from mts_stack.postgres import RoleUrls
 from mts_stack.rabbitmq import Management, vhost_url
 from mts_stack.servers import Servers
@@ -45,22 +46,39 @@ class StackUnderTest:
         management: Management,
         meters: Sequence[Meter],
         settings: Mapping[str, str],
+        bank: Bank | None = None,
     ) -> None:
         self.database = database
         self.management = management
         self.amqp_url = vhost_url(servers.amqp_url, management.vhost)
         self.fleet = Fleet(directory, meters)
+        self._modems = None if bank is None else Modems(directory, *bank)
         tls = make_tls(directory / "tls")
-        self.services = Services(directory, self.amqp_url, database, tls, {**TEST_SETTINGS, **settings})
+        lines_file = None if self._modems is None else self._modems.lines_file
+        self.services = Services(directory, self.amqp_url, database, tls, {**TEST_SETTINGS, **settings}, lines_file)
         self.token = ""
         self.http = self.admin = httpx.Client()
 
+    @property
+    def modems(self) -> Modems:
+        """The bank; there must be one."""
+        if self._modems is None:
+            raise AssertionError("this stack has no modems")
+        return self._modems
+
+    @property
+    def _simulators(self) -> list[Simulator]:
+        return [self.fleet] if self._modems is None else [self.fleet, self._modems]
+
     def __enter__(self) -> Self:
         try:
-            self.fleet.start()
+            for simulator in self._simulators:
+                simulator.start()
             self.services.migrate()
             self.token, admin_token = self.services.create_tokens("tests")
             self.http, self.admin = self.api_client(self.token), self.api_client(admin_token)
+            if self._modems is not None:
+                self._modems.wait_ready()  # a line whose device is not there yet would rest for a while
             self.services.start()
             self.fleet.wait_ready()
         except BaseException:
@@ -78,7 +96,8 @@ class StackUnderTest:
         self.http.close()
         self.admin.close()
         self.services.stop()
-        self.fleet.stop()
+        for simulator in self._simulators:
+            simulator.stop()
 
     def api_client(self, token: str | None) -> httpx.Client:
         """A client of the public API with that token, or with none; close it."""

@@ -7,25 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from mts_common import database as schemas
 from mts_common.settings import Settings
 from mts_gateway.runtime import DRAIN_SECONDS
 from mts_stack.configuration import SETTINGS, required, variable
 from mts_stack.manifests import ManifestFault, Resource, containers, pod_specs, render
 from mts_stack.paths import ROOT
-from mts_stack.postgres import RoleUrls
 
 K8S = ROOT / "deploy" / "k8s"
 OVERLAYS = ("local", "production")
 KUBERNETES = "1.31"
-CUSTOM = {"rabbitmq.com", "postgresql.cnpg.io", "barmancloud.cnpg.io", "keda.sh"}
+CUSTOM = {"rabbitmq.com", "postgresql.cnpg.io", "barmancloud.cnpg.io", "keda.sh", "monitoring.coreos.com"}
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
@@ -59,7 +56,13 @@ def test_resources_are_valid_by_kubernetes_schemas(resources: list[Resource]) ->
 def test_custom_resources_are_valid_by_their_operators_schemas(resources: list[Resource]) -> None:
     known = yaml.safe_load((K8S / "crd-schemas.yaml").read_text("utf-8"))
     custom = [resource for resource in resources if _is_custom(resource)]
-    assert {resource["kind"] for resource in custom} >= {"RabbitmqCluster", "Cluster", "ScaledObject"}
+    assert {resource["kind"] for resource in custom} >= {
+        "RabbitmqCluster",
+        "Cluster",
+        "ScaledObject",
+        "ServiceMonitor",
+        "PrometheusRule",
+    }
     for resource in custom:
         assert resource.keys() == {"apiVersion", "kind", "metadata", "spec"}
         jsonschema.Draft202012Validator(known[f"{resource['apiVersion']}/{resource['kind']}"]).validate(
@@ -323,18 +326,46 @@ def test_no_dialler_is_told_of_the_database(resources: list[Resource]) -> None:
             assert not {given for given in environment if "POSTGRES" in given or "DATABASE" in given}, name
 
 
-# The query by which diallers are scaled
+# Metrics
 
 
-async def test_the_scaling_query_is_one_of_the_schedulers_schema(resources: list[Resource], database: RoleUrls) -> None:
-    triggers = _named(resources, "ScaledObject", "dialler-tcp")["spec"]["triggers"]
-    (query,) = [trigger["metadata"]["query"] for trigger in triggers if trigger["type"] == "postgresql"]
-    await schemas.migrate(database.url("scheduler"), "scheduler", "mts_scheduler")
-    connection = await asyncpg.connect(database.url("scheduler"))
-    try:
-        assert await connection.fetchval(query) == 0
-    finally:
-        await connection.close()
+def test_diallers_are_scaled_by_the_lines_that_each_has(resources: list[Resource]) -> None:
+    spec = _named(resources, "ScaledObject", "dialler-tcp")["spec"]
+    (trigger,) = spec["triggers"]
+    lines = _named(resources, "ConfigMap", "dialler-tcp-settings")["data"]["MTS_DIALLER_LINES"]
+    assert trigger["metadata"]["threshold"] == lines
+    assert spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
+
+
+def test_every_pod_of_ours_is_scraped_at_its_health_port_and_no_other_port_is_open_for_it(
+    resources: list[Resource],
+) -> None:
+    service = _named(resources, "Service", "metrics")
+    monitor = _named(resources, "ServiceMonitor", "mts")["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,), (port,) = monitor["endpoints"], service["spec"]["ports"]
+    assert (endpoint["path"], endpoint["port"], port["targetPort"]) == ("/metrics", port["name"], "health")
+    (rule,) = _named(resources, "NetworkPolicy", "scraped")["spec"]["ingress"]
+    open_ports = {each["port"] for each in rule["ports"]}
+    scraped = set()
+    for resource in _of_kind(resources, "Deployment", "StatefulSet"):
+        template = resource["spec"]["template"]
+        labels = template["metadata"]["labels"]
+        (container,) = template["spec"]["containers"]
+        if _service_of(container) is None:
+            continue
+        scraped.add(resource["metadata"]["name"])
+        assert service["spec"]["selector"].items() <= labels.items()
+        assert _matches(_named(resources, "NetworkPolicy", "scraped")["spec"]["podSelector"], labels)
+        assert {p["name"]: p["containerPort"] for p in container["ports"]}["health"] in open_ports
+    assert scraped == {"gateway", "scheduler", "results", "dialler-tcp", "dialler-modem"}
+
+
+def test_grafana_finds_every_dashboard(resources: list[Resource]) -> None:
+    dashboards = _named(resources, "ConfigMap", "grafana-dashboards")
+    assert dashboards["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    committed = (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")
+    assert dashboards["data"] == {file.name: file.read_text("utf-8") for file in committed}
 
 
 # The renderer

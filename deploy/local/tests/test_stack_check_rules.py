@@ -1,4 +1,4 @@
-"""The check of docs/mts-api-rules.md against the tests that exist."""
+"""The check of docs/*-rules.md against the tests that exist."""
 
 from __future__ import annotations
 
@@ -44,3 +44,7 @@ def test_a_rule_without_a_test_is_named(checker: ModuleType) -> None:
 
 def test_an_empty_page_does_not_pass(checker: ModuleType) -> None:
     assert checker.check("# Rules\n", EXISTING) == ["no rule found"]
+
+
+def test_every_page_of_rules_is_checked(checker: ModuleType) -> None:
+    assert {"mts-api-rules.md", "ctapi-rules.md"} <= {page.name for page in checker.PAGES}

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
@@ -27,7 +28,9 @@ from mts_client.models import (
     ServiceStatus,
     Token,
     WireTrace,
+    query_text,
 )
+from mts_client.operator_models import DeadLetter, DeadLetters, Lines, QuarantineLifted, WaitingTests
 
 T = TypeVar("T")
 _LONGEST_KEY = 128
@@ -40,6 +43,7 @@ class Access(enum.Enum):
     ANY = "any"
     MTS = "mts"
     ADMIN = "admin"
+    USER = "user"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ def read_json(body: bytes) -> Any:
     return json.loads(body, parse_float=Decimal, parse_constant=refuse)
 
 
-def _reader(expected: type[T]) -> Callable[[bytes], T]:
+def reader(expected: type[T]) -> Callable[[bytes], T]:
+    """Reads a body that is the JSON of `expected`, raising ValueError if it is not."""
     adapter = TypeAdapter(expected)
     return lambda body: adapter.validate_python(read_json(body))
 
@@ -91,19 +96,26 @@ def _member(expected: type[T], name: str) -> Callable[[bytes], T]:
 
 _TEST_ID = _member(int, "testId")
 _BATCH_ID = _member(int, "batchId")
-_TEST_STATUS = _reader(MeterTestStatus)
-_BATCH_STATUS = _reader(BatchStatus)
-_BATCH_CANCELLED = _reader(BatchCancelled)
-_SEARCH_PAGE = _reader(SearchPage)
-_SERVICE_STATUS = _reader(ServiceStatus)
-_LIMITS = _reader(Limits)
-_METER_TYPES = _reader(tuple[MeterType, ...])
-_TRACE = _reader(WireTrace)
-_CLIENT = _reader(ApiClient)
+_TEST_STATUS = reader(MeterTestStatus)
+_BATCH_STATUS = reader(BatchStatus)
+_BATCH_CANCELLED = reader(BatchCancelled)
+_SEARCH_PAGE = reader(SearchPage)
+_SERVICE_STATUS = reader(ServiceStatus)
+_LIMITS = reader(Limits)
+_METER_TYPES = reader(tuple[MeterType, ...])
+_TRACE = reader(WireTrace)
+_CLIENT = reader(ApiClient)
 _CLIENTS = _member(tuple[ApiClient, ...], "clients")
-_NEW_TOKEN = _reader(NewToken)
+_NEW_TOKEN = reader(NewToken)
 _TOKENS = _member(tuple[Token, ...], "tokens")
 _TOKEN_ID = _member(int, "tokenId")
+_WAITING_TESTS = reader(WaitingTests)
+_TEST_IDS = _member(tuple[int, ...], "testIds")
+_LINES = reader(Lines)
+_QUARANTINE_LIFTED = reader(QuarantineLifted)
+_DEAD_LETTERS = reader(DeadLetters)
+_DEAD_LETTER = reader(DeadLetter)
+_DEAD_LETTER_ID = _member(int, "deadLetterId")
 
 
 def _json(body: object) -> bytes:
@@ -219,3 +231,69 @@ def list_tokens() -> Call[tuple[Token, ...]]:
 def delete_token(token_id: int) -> Call[int]:
     """End a token's validity. Not repeatable: a repeat after a lost answer is refused as unknown."""
     return Call("DELETE", f"admin/tokens/{token_id:d}", _TOKEN_ID, Access.ADMIN, repeatable=False)
+
+
+def list_waiting_tests(
+    *,
+    client_id: int | None = None,
+    immediate: bool | None = None,
+    on_hold: bool | None = None,
+    remote_address: str | None = None,
+    limit: int | None = None,
+    offset: int | None = None,
+) -> Call[WaitingTests]:
+    """The tests that wait for a call; `remote_address` matches a part."""
+    wanted = {
+        "clientId": client_id,
+        "immediate": immediate,
+        "onHold": on_hold,
+        "remoteAddress": remote_address,
+        "limit": limit,
+        "offset": offset,
+    }
+    return Call("GET", "admin/jobs", _WAITING_TESTS, Access.ADMIN, query=_query(wanted))
+
+
+def hold_tests(test_ids: Sequence[int]) -> Call[tuple[int, ...]]:
+    """Keep tests from being called; gives those that wait and are held now."""
+    return Call("POST", "admin/jobs/hold", _TEST_IDS, Access.ADMIN, body=_json({"testIds": list(test_ids)}))
+
+
+def release_tests(test_ids: Sequence[int], *, now: bool = False) -> Call[tuple[int, ...]]:
+    """End holds and pauses, with `now` also the wait for a run window; gives those that wait and are released now."""
+    body = _json({"testIds": list(test_ids), "now": now})
+    return Call("POST", "admin/jobs/release", _TEST_IDS, Access.ADMIN, body=body)
+
+
+def list_lines() -> Call[Lines]:
+    """Diallers, running calls and quarantined addresses."""
+    return Call("GET", "admin/lines", _LINES, Access.ADMIN)
+
+
+def lift_quarantine(remote_address: str) -> Call[QuarantineLifted]:
+    """Let an address, written as `list_lines` shows it, be called again."""
+    body = _json({"remoteAddress": remote_address})
+    return Call("DELETE", "admin/lines/quarantine", _QUARANTINE_LIFTED, Access.ADMIN, body=body)
+
+
+def list_dead_letters(
+    *, service: str | None = None, queue: str | None = None, limit: int | None = None, offset: int | None = None
+) -> Call[DeadLetters]:
+    """What no service could handle."""
+    wanted = {"service": service, "queue": queue, "limit": limit, "offset": offset}
+    return Call("GET", "admin/dead-letters", _DEAD_LETTERS, Access.ADMIN, query=_query(wanted))
+
+
+def show_dead_letter(service: str, dead_letter_id: int) -> Call[DeadLetter]:
+    """A dead letter with what it says."""
+    return Call("GET", f"admin/dead-letters/{quote(service, safe='')}/{dead_letter_id:d}", _DEAD_LETTER, Access.ADMIN)
+
+
+def requeue_dead_letter(service: str, dead_letter_id: int) -> Call[int]:
+    """Put a dead letter back into its queue. Not repeatable: a repeat after a lost answer is refused as unknown."""
+    path = f"admin/dead-letters/{quote(service, safe='')}/{dead_letter_id:d}/requeue"
+    return Call("POST", path, _DEAD_LETTER_ID, Access.ADMIN, repeatable=False)
+
+
+def _query(wanted: Mapping[str, object]) -> dict[str, str]:
+    return {name: query_text(value) for name, value in wanted.items() if value is not None}

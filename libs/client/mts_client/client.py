@@ -7,13 +7,8 @@ Both have the same methods with the same parameters, named after the methods of 
 from __future__ import annotations
 
 import asyncio
-import functools
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 import httpx
 from pydantic import SecretStr
@@ -22,60 +17,41 @@ from mts_client import calls, procedures
 from mts_client.calls import Access, Call
 from mts_client.errors import NotConfigured
 from mts_client.models import BatchStatus, FoundTest, MeterTestStatus, Search
-from mts_client.procedures import Happened, Pause, Procedure, RetryPolicy, SearchPages, Step
+from mts_client.performing import Api, Asyncio, Blocking, Method, T, Trust, checked_url
+from mts_client.procedures import Procedure, RetryPolicy, SearchPages
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-Trust = Path | ssl.SSLContext | None
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _DEFAULT_PATH = "/MTS"
 _DEFAULT_RETRIES = RetryPolicy()
 
 
-class _Method(Generic[P, T]):
-    """A function of `calls` as a method of both clients."""
-
-    def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self._describe = describe
-
-    @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, client: MtsClient, owner: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, client: AsyncMtsClient, owner: type) -> Callable[P, Awaitable[T]]: ...
-    def __get__(self, client: MtsClient | AsyncMtsClient | None, owner: type) -> Any:
-        if client is None:
-            return self
-
-        @functools.wraps(self._describe)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.send(self._describe(*args, **kwargs))
-
-        return method
-
-
-class _Api:
+class _Api(Api):
     """The methods of the API, and what both clients know."""
 
-    test_request = _Method(calls.test_request)
-    batch_request = _Method(calls.batch_request)
-    test_cancel = _Method(calls.test_cancel)
-    batch_cancel = _Method(calls.batch_cancel)
-    test_status = _Method(calls.test_status)
-    batch_status = _Method(calls.batch_status)
-    test_search = _Method(calls.test_search)
-    test_trace = _Method(calls.test_trace)
-    service_status = _Method(calls.service_status)
-    limits = _Method(calls.limits)
-    meter_types = _Method(calls.meter_types)
-    admin_test_trace = _Method(calls.admin_test_trace)
-    create_client = _Method(calls.create_client)
-    list_clients = _Method(calls.list_clients)
-    create_token = _Method(calls.create_token)
-    list_tokens = _Method(calls.list_tokens)
-    delete_token = _Method(calls.delete_token)
+    test_request = Method(calls.test_request)
+    batch_request = Method(calls.batch_request)
+    test_cancel = Method(calls.test_cancel)
+    batch_cancel = Method(calls.batch_cancel)
+    test_status = Method(calls.test_status)
+    batch_status = Method(calls.batch_status)
+    test_search = Method(calls.test_search)
+    test_trace = Method(calls.test_trace)
+    service_status = Method(calls.service_status)
+    limits = Method(calls.limits)
+    meter_types = Method(calls.meter_types)
+    admin_test_trace = Method(calls.admin_test_trace)
+    create_client = Method(calls.create_client)
+    list_clients = Method(calls.list_clients)
+    create_token = Method(calls.create_token)
+    list_tokens = Method(calls.list_tokens)
+    delete_token = Method(calls.delete_token)
+    list_waiting_tests = Method(calls.list_waiting_tests)
+    hold_tests = Method(calls.hold_tests)
+    release_tests = Method(calls.release_tests)
+    list_lines = Method(calls.list_lines)
+    lift_quarantine = Method(calls.lift_quarantine)
+    list_dead_letters = Method(calls.list_dead_letters)
+    show_dead_letter = Method(calls.show_dead_letter)
+    requeue_dead_letter = Method(calls.requeue_dead_letter)
 
     def __init__(
         self, token: SecretStr | str | None, admin_token: SecretStr | str | None, retries: RetryPolicy
@@ -98,31 +74,12 @@ def _usable(token: SecretStr | str) -> SecretStr:
 
 
 def _base_url(url: str) -> httpx.URL:
-    """The service's URL, `/MTS` supplied if it has no path. HTTPS only: a token must not travel in clear."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise NotConfigured(f"the URL of the service is not valid: {error}") from error
-    if parsed.scheme != "https" or not parsed.host:
-        raise NotConfigured("the URL of the service must be https://HOST[:PORT][/PATH]")
+    """The service's URL, `/MTS` supplied if it has no path."""
+    parsed = checked_url(url)
     return parsed.copy_with(path=_DEFAULT_PATH) if parsed.path in ("", "/") else parsed
 
 
-def _verification(trust: Trust) -> ssl.SSLContext | bool:
-    if not isinstance(trust, Path):
-        return True if trust is None else trust
-    try:
-        return ssl.create_default_context(cafile=trust)
-    except (OSError, ssl.SSLError) as error:
-        raise NotConfigured(f"the CA file {trust} cannot be used: {error}") from error
-
-
-def _loopback_directly() -> dict[str, None]:
-    """httpx mounts: this machine is never reached through a proxy of the environment."""
-    return {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
-
-
-class MtsClient(_Api):
+class MtsClient(_Api, Blocking):
     """The blocking client; close it or use it as a context manager. Not for several threads at once.
 
     `url` is the service's `https://HOST[:PORT][/MTS]`; `trust` a CA file or an SSL context, by default the public CAs.
@@ -142,30 +99,8 @@ class MtsClient(_Api):
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(token, admin_token, retries)
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._http = httpx.Client(
-            base_url=_base_url(url),
-            verify=_verification(trust),
-            timeout=_TIMEOUT,
-            transport=transport,
-            mounts=_loopback_directly(),
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections; the client cannot be used again."""
-        self._http.close()
-
-    def send(self, call: Call[T]) -> T:
-        """Carry out a call of `calls`, with its retries."""
-        return self._run(self._exchange(call))
+        _Api.__init__(self, token, admin_token, retries)
+        Blocking.__init__(self, _base_url(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
 
     def wait_for_result(
         self,
@@ -203,27 +138,8 @@ class MtsClient(_Api):
         while (call := pages.next_call()) is not None:
             yield from pages.take(self.send(call))
 
-    def _run(self, procedure: Procedure[T]) -> T:
-        try:
-            step = next(procedure)
-            while True:
-                step = procedure.send(self._perform(step))
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
 
-    def _perform(self, step: Step) -> Happened:
-        if isinstance(step, Pause):
-            self._sleep(step.seconds)
-            return None
-        try:
-            return self._http.request(
-                step.method, step.path, params=step.params, headers=step.headers, content=step.content
-            )
-        except httpx.RequestError as error:
-            return error
-
-
-class AsyncMtsClient(_Api):
+class AsyncMtsClient(_Api, Asyncio):
     """The asyncio client; parameters and errors as `MtsClient`. Any number of tasks may use it at once."""
 
     def __init__(
@@ -238,32 +154,8 @@ class AsyncMtsClient(_Api):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(token, admin_token, retries)
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._http = httpx.AsyncClient(
-            base_url=_base_url(url),
-            verify=_verification(trust),
-            timeout=_TIMEOUT,
-            transport=transport,
-            mounts=_loopback_directly(),
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections; the client cannot be used again."""
-        await self._http.aclose()
-
-    async def send(self, call: Call[T]) -> T:
-        """Carry out a call of `calls`, with its retries."""
-        return await self._run(self._exchange(call))
+        _Api.__init__(self, token, admin_token, retries)
+        Asyncio.__init__(self, _base_url(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
 
     async def wait_for_result(
         self,
@@ -301,22 +193,3 @@ class AsyncMtsClient(_Api):
         while (call := pages.next_call()) is not None:
             for test in pages.take(await self.send(call)):
                 yield test
-
-    async def _run(self, procedure: Procedure[T]) -> T:
-        try:
-            step = next(procedure)
-            while True:
-                step = procedure.send(await self._perform(step))
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
-
-    async def _perform(self, step: Step) -> Happened:
-        if isinstance(step, Pause):
-            await self._sleep(step.seconds)
-            return None
-        try:
-            return await self._http.request(
-                step.method, step.path, params=step.params, headers=step.headers, content=step.content
-            )
-        except httpx.RequestError as error:
-            return error

@@ -13,16 +13,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from mts_client.errors import NotConfigured
 
-_VARIABLES = {"url": "MTS_URL", "token": "MTS_TOKEN", "ca_file": "MTS_CA_FILE", "admin_token": "MTS_ADMIN_TOKEN"}
+_VARIABLES = {
+    "url": "MTS_URL",
+    "token": "MTS_TOKEN",
+    "ca_file": "MTS_CA_FILE",
+    "admin_token": "MTS_ADMIN_TOKEN",
+    "user": "MTS_USER",
+    "password": "MTS_USER_PASSWORD",
+}
+_OF_USERS = ("user", "password")
 _STACK = Path(".local") / "stack.json"
 
 
 class Config(BaseModel):
-    """How to reach the service. `ca_file` None = the public CAs."""
+    """How to reach the service. `ca_file` None = the public CAs; `user` and `password` are of the carbonTRACK API."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -30,29 +38,38 @@ class Config(BaseModel):
     token: SecretStr | None = None
     admin_token: SecretStr | None = None
     ca_file: Path | None = None
+    user: str | None = None
+    password: SecretStr | None = Field(default=None, repr=False)
 
 
 def load(environment: Mapping[str, str], folder: Path, stack: Path | None = None) -> Config:
     """The configuration of a process with this environment in this folder; raises `NotConfigured`."""
-    if stack is not None:
-        return read_stack(stack)
     settings = _config_file(environment) | _from_environment(environment, folder)
-    if settings:
+    user = {name: settings[name] for name in _OF_USERS if name in settings}
+    only_user = len(user) == len(settings)
+    if stack is not None:
+        return _read_stack(stack, user if only_user else {})
+    if settings and not only_user:
         return _checked(settings, "the environment and the config file")
     if (folder / _STACK).is_file():
-        return read_stack(folder / _STACK)
+        return _read_stack(folder / _STACK, user)
     raise NotConfigured(f"MTS_URL is not set, {config_path(environment)} and {_STACK} do not exist")
 
 
 def read_stack(path: Path) -> Config:
     """The configuration of a running local stack (`stack.json`; its paths are relative to the folder of `.local`)."""
+    return _read_stack(path, {})
+
+
+def _read_stack(path: Path, user: Mapping[str, Any]) -> Config:
+    """`user` are credentials that were given for no other server; the stack's description has none of users."""
     try:
         stack = json.loads(path.read_bytes())
         ca_file = path.absolute().parent.parent / stack["ca"]
         settings = {"url": stack["gateway"], "token": stack["token"], "admin_token": stack["admin_token"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"{path} does not describe a running stack ({type(error).__name__})") from error
-    return _checked({**settings, "ca_file": ca_file}, str(path))
+    return _checked({**settings, "ca_file": ca_file, **user}, str(path))
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

@@ -68,7 +68,7 @@ class Outcome(enum.Enum):
     ERROR = "ERROR"
 
 
-class _Model(BaseModel):
+class ApiModel(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel,
         extra="ignore",
@@ -79,7 +79,7 @@ class _Model(BaseModel):
     )
 
 
-class MeterTest(_Model):
+class MeterTest(ApiModel):
     """A test to be made (test-request). The server is the judge of every value; None or a default is not sent."""
 
     request_reference: Sendable | None = None
@@ -101,7 +101,7 @@ class MeterTest(_Model):
         return body
 
 
-class _Summarised(_Model):
+class _Summarised(ApiModel):
     result_summary: str = Field(validation_alias=AliasChoices("resultSummary", "result"))
 
     @property
@@ -117,14 +117,14 @@ class _Summarised(_Model):
         return self.outcome is not Outcome.PENDING
 
 
-class NamedValue(_Model):
+class NamedValue(ApiModel):
     """One of a test's `meterProperties`."""
 
     name: str
     value: str = ""
 
 
-class RegisterValue(_Model):
+class RegisterValue(ApiModel):
     """A register; `timestamp` in the flat dialect only, `value` a text where the meter's value is no number."""
 
     name: str
@@ -133,14 +133,14 @@ class RegisterValue(_Model):
     units: str = ""
 
 
-class RegisterGroup(_Model):
+class RegisterGroup(ApiModel):
     """The registers of one category (grouped dialect)."""
 
     category: str
     register_values: tuple[RegisterValue, ...] = ()
 
 
-class SurveyReading(_Model):
+class SurveyReading(ApiModel):
     """`timestamp` is the start of the period; `status` names why the meter flags the reading as suspect."""
 
     timestamp: UtcTime
@@ -148,7 +148,7 @@ class SurveyReading(_Model):
     status: tuple[str, ...] = ()
 
 
-class SurveyChannel(_Model):
+class SurveyChannel(ApiModel):
     """The survey of one channel; periods that the meter did not record are absent."""
 
     name: str
@@ -202,7 +202,7 @@ class BatchedTest(_Summarised):
     remote_address: str
 
 
-class BatchStatus(_Model):
+class BatchStatus(ApiModel):
     """The answer of batch-status, `status` in the order of the request."""
 
     batch_id: int
@@ -215,7 +215,7 @@ class BatchStatus(_Model):
         return self.completed_count >= self.total_count
 
 
-class BatchCancelled(_Model):
+class BatchCancelled(ApiModel):
     """The answer of batch-cancel."""
 
     batch_id: int
@@ -234,7 +234,7 @@ class FoundTest(_Summarised):
     remote_address: str
 
 
-class Search(_Model):
+class Search(ApiModel):
     """What to search for (test-search): tests received in [from_time, to_time), both aware, cut to whole seconds.
 
     `remote_address` matches a part, the other texts the whole. `limit` is the size of a page, 0 for the count alone.
@@ -253,16 +253,17 @@ class Search(_Model):
     def query(self) -> dict[str, str]:
         """The query parameters of test-search."""
         given = self.model_dump(by_alias=True, exclude_defaults=True)
-        return {name: _query_text(value) for name, value in given.items()}
+        return {name: query_text(value) for name, value in given.items()}
 
 
-def _query_text(value: object) -> str:
+def query_text(value: object) -> str:
+    """A value of a query parameter; an aware time in UTC."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class SearchPage(_Model):
+class SearchPage(ApiModel):
     """The answer of test-search; `total_result_count` counts all matches, not this page's."""
 
     total_result_count: int
@@ -271,14 +272,14 @@ class SearchPage(_Model):
     results: tuple[FoundTest, ...] = ()
 
 
-class ServiceStatus(_Model):
+class ServiceStatus(ApiModel):
     """The answer of service-status."""
 
     service_version: str
     status: str
 
 
-class Limits(_Model):
+class Limits(ApiModel):
     """The answer of limits."""
 
     calls_per_window: int
@@ -291,7 +292,7 @@ class Limits(_Model):
     max_body_bytes: int
 
 
-class MeterType(_Model):
+class MeterType(ApiModel):
     """One meter type of the server's catalogue; a request for one that is not `supported` is refused."""
 
     meter_type: str
@@ -299,7 +300,7 @@ class MeterType(_Model):
     supported: bool
 
 
-class TraceFrame(_Model):
+class TraceFrame(ApiModel):
     """`direction` is `tx`, `rx`, or `--` for an event; struck-out bytes stand as `**` in `hex`.
 
     `time` is None for a note about the trace itself, which the server sends with an empty one.
@@ -311,7 +312,7 @@ class TraceFrame(_Model):
     note: str = ""
 
 
-class TraceAttempt(_Model):
+class TraceAttempt(ApiModel):
     """One attempt of a test and what went over the wire."""
 
     attempt: int
@@ -321,14 +322,14 @@ class TraceAttempt(_Model):
     frames: tuple[TraceFrame, ...] = ()
 
 
-class WireTrace(_Model):
+class WireTrace(ApiModel):
     """The answer of test-trace."""
 
     test_id: int
     attempts: tuple[TraceAttempt, ...]
 
 
-class ApiClient(_Model):
+class ApiClient(ApiModel):
     """An owner of tokens."""
 
     client_id: int
@@ -336,7 +337,7 @@ class ApiClient(_Model):
     created_time: UtcTime | None = None
 
 
-class Token(_Model):
+class Token(ApiModel):
     """An API access token without its secret."""
 
     token_id: int

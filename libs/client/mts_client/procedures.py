@@ -106,7 +106,7 @@ def exchange(call: Call[T], tokens: Mapping[Access, str], policy: RetryPolicy) -
 def _request(call: Call[T], tokens: Mapping[Access, str]) -> Send:
     headers = {"Accept": "application/json", **call.headers}
     if call.body is not None:
-        headers["Content-Type"] = "application/json"
+        headers.setdefault("Content-Type", "application/json")
     token = _token(call.access, tokens)
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -179,11 +179,12 @@ def _refusal(response: httpx.Response) -> MtsError:
 
 
 def _details(body: Mapping[str, object]) -> tuple[str, ...]:
-    # The API's table says an array, its sample shows a plain string.
+    # The MTS API's table says an array, its sample shows a plain string; the others are carbonTRACK's and OAuth's.
     details = body.get("details")
     if isinstance(details, list):
         return tuple(str(detail) for detail in details)
-    return () if details is None else (str(details),)
+    names = ("details", "Message", "ErrorMessage", "error", "error_description")
+    return tuple(str(body[name]) for name in names if body.get(name))
 
 
 def _retry_after(body: Mapping[str, object], response: httpx.Response) -> int:

@@ -55,6 +55,9 @@ class FakeMts:
         self.traces: dict[int, dict[str, Any]] = {}
         self.clients: list[dict[str, Any]] = []
         self.tokens: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
+        self.lines: dict[str, list[dict[str, Any]]] = {"diallers": [], "calls": [], "quarantine": []}
+        self.dead_letters: list[dict[str, Any]] = []
         self.limits = dict(LIMITS)
         self._by_key: dict[str, Answer] = {}
         self._ids = itertools.count(1)
@@ -101,6 +104,14 @@ class FakeMts:
             ("POST", "admin/tokens"): self._create_token,
             ("GET", "admin/tokens"): lambda _: {"tokens": self.tokens},
             ("DELETE", "admin/tokens/ID"): self._delete_token,
+            ("GET", "admin/jobs"): self._jobs,
+            ("POST", "admin/jobs/hold"): lambda request: self._change_jobs(request, on_hold=True),
+            ("POST", "admin/jobs/release"): lambda request: self._change_jobs(request, on_hold=False),
+            ("GET", "admin/lines"): lambda _: self.lines,
+            ("DELETE", "admin/lines/quarantine"): self._lift_quarantine,
+            ("GET", "admin/dead-letters"): self._dead_letters,
+            ("GET", "admin/dead-letters/results/ID"): lambda request: self._dead_letter(request.url.path),
+            ("POST", "admin/dead-letters/results/ID/requeue"): self._requeue,
         }
         if route not in handlers:
             raise _Refusal(404, f"{request.url.path} does not exist")
@@ -226,6 +237,43 @@ class FakeMts:
         }
         self.tokens.append(token)
         return {**token, "token": f"secret-of-{token['tokenId']}"}
+
+    def _jobs(self, request: httpx.Request) -> Any:
+        asked = request.url.params
+        found = [
+            job for job in self.jobs if asked.get("onHold", str(job["onHold"])).lower() == str(job["onHold"]).lower()
+        ]
+        return {"totalResultCount": len(found), "resultCount": len(found), "offset": 0, "jobs": found}
+
+    def _change_jobs(self, request: httpx.Request, *, on_hold: bool) -> Any:
+        asked = json.loads(request.content)["testIds"]
+        changed = [job for job in self.jobs if job["testId"] in asked]
+        for job in changed:
+            job["onHold"] = on_hold
+        return {"testIds": [job["testId"] for job in changed]}
+
+    def _lift_quarantine(self, request: httpx.Request) -> Any:
+        address = json.loads(request.content)["remoteAddress"]
+        kept = [each for each in self.lines["quarantine"] if each["remoteAddress"] != address]
+        lifted = len(kept) < len(self.lines["quarantine"])
+        self.lines["quarantine"] = kept
+        return {"remoteAddress": address, "lifted": lifted}
+
+    def _dead_letters(self, _request: httpx.Request) -> Any:
+        found = [{name: value for name, value in letter.items() if name != "text"} for letter in self.dead_letters]
+        return {"totalResultCount": len(found), "resultCount": len(found), "offset": 0, "deadLetters": found}
+
+    def _dead_letter(self, path: str) -> Any:
+        letter_id = int(path.split("/")[5])
+        found = [letter for letter in self.dead_letters if letter["deadLetterId"] == letter_id]
+        if not found:
+            raise _Refusal(400, f"deadLetterId {letter_id} is not known")
+        return found[0]
+
+    def _requeue(self, request: httpx.Request) -> Any:
+        letter = self._dead_letter(request.url.path)
+        self.dead_letters.remove(letter)
+        return {"service": letter["service"], "deadLetterId": letter["deadLetterId"]}
 
     def _delete_token(self, request: httpx.Request) -> Any:
         token_id = int(request.url.path.rpartition("/")[2])

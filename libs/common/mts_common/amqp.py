@@ -97,20 +97,19 @@ class Link:
 
 
 async def declare_events(channel: AbstractChannel) -> None:
-    """Declare the exchange, every event queue with its bindings, and the dead-letter queue; idempotent."""
+    """Declare the exchange, every event queue with its bindings, and the dead-letter queues; idempotent."""
     exchange = await channel.declare_exchange(topology.EXCHANGE, "topic", durable=True, timeout=DECLARE_SECONDS)
-    await channel.declare_queue(
-        topology.DEAD_QUEUE, durable=True, arguments={"x-queue-type": "quorum"}, timeout=DECLARE_SECONDS
-    )
+    for name in topology.DEAD_QUEUES:
+        await channel.declare_queue(name, durable=True, arguments=dead_queue_arguments(), timeout=DECLARE_SECONDS)
     for queue in topology.EVENT_QUEUES:
         declared = await channel.declare_queue(
-            queue.name, durable=True, arguments=event_queue_arguments(), timeout=DECLARE_SECONDS
+            queue.name, durable=True, arguments=event_queue_arguments(queue), timeout=DECLARE_SECONDS
         )
         for kind in queue.kinds:
             await declared.bind(exchange, routing_key=kind.kind, timeout=DECLARE_SECONDS)
 
 
-def event_queue_arguments() -> FieldTable:
+def event_queue_arguments(queue: topology.EventQueue) -> FieldTable:
     """Quorum, bounded, refusing rather than dropping when full; what kills its consumer is dead-lettered at last."""
     return {
         "x-queue-type": "quorum",
@@ -118,8 +117,18 @@ def event_queue_arguments() -> FieldTable:
         "x-max-length-bytes": MAX_QUEUE_BYTES,
         "x-delivery-limit": 20,
         "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": topology.DEAD_QUEUE,
+        "x-dead-letter-routing-key": queue.dead,
         "x-dead-letter-strategy": "at-least-once",
+    }
+
+
+def dead_queue_arguments() -> FieldTable:
+    """Quorum and bounded. Its limit of deliveries is never reached: RabbitMQ 4 has one of 20 by default, and drops."""
+    return {
+        "x-queue-type": "quorum",
+        "x-overflow": "reject-publish",
+        "x-max-length-bytes": MAX_QUEUE_BYTES,
+        "x-delivery-limit": 1_000_000_000,
     }
 
 

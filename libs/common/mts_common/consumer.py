@@ -1,7 +1,8 @@
 """Consuming events in batches: acknowledged after their effect, whatever order or number they arrive in.
 
-A failing batch is halved down to the culprit, which alone is put aside with its reason. Too many in a row stop the
-consumer: then the code is wrong, not the messages. What says that a server of ours is away is tried again instead.
+A failing batch is halved down to the culprit, which alone is put aside with its reason, when the rest of the batch has
+had its effect. Too many in a row stop the consumer before any of them is put aside: then the code is wrong, not the
+messages. What says that a server of ours is away is tried again instead.
 
 A message that takes its consumer's whole process down cannot be told from its neighbours, which come back with it. What
 has come back often is therefore taken one message at a time, and what has come back too often is put aside unhandled.
@@ -11,16 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.amqp import BROKER_AWAY, Backoff, Link, declare_events, no_stray_cancel, unpack
 from mts_common.messages import MalformedMessage, Message, decode, encode
-from mts_common.publisher import Publisher, PublishFailed
+from mts_common.publisher import PUBLISH_SECONDS, Publisher, PublishFailed
+from mts_common.pulse import Pulse, Pulses
 from mts_common.topology import EventQueue
 
 Handler = Callable[[list[Any]], Awaitable[None]]
@@ -30,8 +32,10 @@ Arrived = asyncio.Queue[AbstractIncomingMessage | None]
 """What the broker has delivered; None = the consumer is gone."""
 
 MAX_DEAD_IN_A_ROW = 20
+SET_UP_SECONDS = 60.0
 STALL_SECONDS = 600.0
 IDLE_SECONDS = 10.0
+LATE_SECONDS = 15.0  # after which a step that has its own time-out is overdue
 SUSPECT_DELIVERIES = 3
 HOPELESS_DELIVERIES = 15  # less than the queue's own limit, which gives no reason
 
@@ -63,6 +67,15 @@ class PaceChanged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Dead:
+    """What can never be handled, and why."""
+
+    kind: str
+    body: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Batching:
     """How much a consumer takes at once: at most `items`, waited for at most `seconds` after the first."""
 
@@ -75,7 +88,13 @@ class Consumer:
     """Feeds the items of one queue to a handler for as long as `run` runs."""
 
     def __init__(
-        self, link: Link, publisher: Publisher, queue: EventQueue, handler: Handler, batching: Batching | None = None
+        self,
+        link: Link,
+        publisher: Publisher,
+        queue: EventQueue,
+        handler: Handler,
+        batching: Batching | None = None,
+        pulses: Pulses | None = None,
     ) -> None:
         self._link = link
         self._publisher = publisher
@@ -83,45 +102,64 @@ class Consumer:
         self._handler = handler
         self._batching = batching or Batching()
         self._kinds = {kind.kind: kind for kind in queue.kinds}
+        self._measured: Mapping[metrics.Messaging, str] = {"messaging.destination.name": queue.name}
+        self._pulses = pulses or Pulses()
         self._dead_in_a_row = 0
         self._one_by_one = False
+        self._arrived: Arrived = asyncio.Queue()
+        self._batch: list[AbstractIncomingMessage] = []
+        metrics.DEAD_LETTERS.add(0, self._measured)
+
+    @property
+    def taken(self) -> int:
+        """How many messages it has been given and not acknowledged."""
+        return self._arrived.qsize() + len(self._batch)
 
     async def run(self) -> None:
         """Consume until cancelled, setting up again whatever is lost. Raises `TooManyDead`."""
         backoff = Backoff()
-        while True:
-            try:
-                with no_stray_cancel():
-                    await self._consume(backoff)
-            except (ConsumerIdle, PaceChanged):
-                continue
-            except (ConsumerLost, PublishFailed, *BROKER_AWAY) as error:
-                _log.warning("%s: %s, consuming again", self._queue.name, type(error).__name__)
-                await backoff.wait()
+        with self._pulses.part(self._queue.name) as pulse:
+            while True:
+                pulse.within(SET_UP_SECONDS + LATE_SECONDS)
+                try:
+                    with no_stray_cancel():
+                        await self._consume(backoff, pulse)
+                except (ConsumerIdle, PaceChanged):
+                    continue
+                except (ConsumerLost, PublishFailed, *BROKER_AWAY) as error:
+                    _log.warning("%s: %s, consuming again", self._queue.name, type(error).__name__)
+                    await backoff.wait()
 
-    async def _consume(self, backoff: Backoff) -> None:
+    async def _consume(self, backoff: Backoff, pulse: Pulse) -> None:
         prefetch = 1 if self._one_by_one else self._batching.prefetch
         channel = await self._link.channel(confirms=True, prefetch=prefetch)
-        arrived: Arrived = asyncio.Queue()
+        try:
+            async with asyncio.timeout(SET_UP_SECONDS):
+                await self._subscribe(channel, self._arrived)
+            backoff.reset()
+            while True:
+                pulse.within(IDLE_SECONDS + LATE_SECONDS)
+                await self._fill_batch(prefetch)
+                self._slow_down(self._batch)
+                metrics.CONSUMED.add(len(self._batch), self._measured)
+                with metrics.PROCESSING.time(self._measured):
+                    await self.settle(self._batch, pulse)
+                await _acknowledge(channel, self._batch)
+                settled, self._batch = self._batch, []
+                self._speed_up(settled)
+        finally:
+            self._arrived, self._batch = asyncio.Queue(), []
+            await _close(channel)
 
+    async def _subscribe(self, channel: AbstractChannel, arrived: Arrived) -> None:
         def lost(*_: object) -> None:
             arrived.put_nowait(None)
 
-        try:
-            await declare_events(channel)
-            channel.close_callbacks.add(lost)
-            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lost)
-            queue = await channel.get_queue(self._queue.name, ensure=False)
-            await queue.consume(arrived.put, timeout=10)
-            backoff.reset()
-            while True:
-                batch = await self._next_batch(arrived, prefetch)
-                self._slow_down(batch)
-                await self._settle(batch)
-                await _acknowledge(channel, batch)
-                self._speed_up(batch)
-        finally:
-            await _close(channel)
+        await declare_events(channel)
+        channel.close_callbacks.add(lost)
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lost)
+        queue = await channel.get_queue(self._queue.name, ensure=False)
+        await queue.consume(arrived.put, timeout=10)
 
     def _slow_down(self, batch: Sequence[AbstractIncomingMessage]) -> None:
         if not self._one_by_one and max(map(_deliveries, batch)) >= SUSPECT_DELIVERIES:
@@ -135,28 +173,45 @@ class Consumer:
             self._one_by_one = False
             raise PaceChanged
 
-    async def _next_batch(self, arrived: Arrived, prefetch: int) -> list[AbstractIncomingMessage]:
+    async def _fill_batch(self, prefetch: int) -> None:
         try:
             async with asyncio.timeout(IDLE_SECONDS):
-                batch = [_live(await arrived.get())]
+                self._batch.append(_live(await self._arrived.get()))
         except TimeoutError:
             raise ConsumerIdle from None
         try:
             async with asyncio.timeout(self._batching.seconds):
-                while len(batch) < prefetch // 2:
-                    batch.append(_live(await arrived.get()))
+                while len(self._batch) < prefetch // 2:
+                    self._batch.append(_live(await self._arrived.get()))
         except TimeoutError:
             pass
-        return batch
 
-    async def _settle(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+    async def settle(self, batch: Sequence[AbstractIncomingMessage], pulse: Pulse) -> None:
+        """Do all that must be done before the messages are acknowledged."""
         items: list[Message] = []
+        dead: list[_Dead] = []
         for message in batch:
-            items += await self._items(message)
+            items += self._items(message, dead)
         for start in range(0, len(items), self._batching.items):
-            await self._handle(items[start : start + self._batching.items])
+            await self._handle(items[start : start + self._batching.items], dead, pulse)
+        for each in dead:
+            pulse.within(PUBLISH_SECONDS + LATE_SECONDS)
+            await self._publisher.dead_letter(self._queue, each.kind, each.body, each.reason[:500])
+            metrics.DEAD_LETTERS.add(1, self._measured)
 
-    async def _items(self, message: AbstractIncomingMessage) -> list[Message]:
+    async def persist(self, work: Callable[[], Awaitable[None]], pulse: Pulse) -> None:
+        """Do the work, again for as long as a server of ours is away. Raises what else it raises."""
+        backoff = Backoff()
+        while True:
+            pulse.within(STALL_SECONDS + LATE_SECONDS)
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    return await work()
+            except (*database.UNAVAILABLE, PublishFailed) as error:
+                _log.warning("%s: %s, handling again", self._queue.name, type(error).__name__)
+                await backoff.wait()
+
+    def _items(self, message: AbstractIncomingMessage, dead: list[_Dead]) -> list[Message]:
         model = self._kinds.get(message.type or "")
         try:
             if _deliveries(message) >= HOPELESS_DELIVERIES:
@@ -165,36 +220,29 @@ class Consumer:
                 raise MalformedMessage(f"a message of kind {message.type!r} has no place here")
             return list(decode(model, unpack(message)))
         except MalformedMessage as error:
-            await self._put_aside(message.type or "", message.body, str(error))
+            self._condemn(dead, _Dead(message.type or "", message.body, str(error)))
             return []
 
-    async def _handle(self, items: list[Message]) -> None:
-        backoff = Backoff()
-        while items:
-            try:
-                async with asyncio.timeout(STALL_SECONDS):
-                    await self._handler(items)
-                self._dead_in_a_row = 0
+    async def _handle(self, items: list[Message], dead: list[_Dead], pulse: Pulse) -> None:
+        try:
+            await self.persist(lambda: self._handler(items), pulse)
+            self._dead_in_a_row = 0
+        except Exception as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                await self._handle(items[:middle], dead, pulse)
+                await self._handle(items[middle:], dead, pulse)
                 return
-            except (*database.UNAVAILABLE, PublishFailed) as error:
-                _log.warning("%s: %s, handling again", self._queue.name, type(error).__name__)
-                await backoff.wait()
-            except Exception as error:
-                if len(items) > 1:
-                    middle = len(items) // 2
-                    await self._handle(items[:middle])
-                    items = items[middle:]
-                    continue
-                _log.exception("%s: put aside", self._queue.name)
-                await self._put_aside(items[0].kind, encode(items), f"{type(error).__name__}: {error}")
-                return
+            _log.exception("%s: to be put aside", self._queue.name)
+            self._condemn(dead, _Dead(items[0].kind, encode(items), f"{type(error).__name__}: {error}"))
 
-    async def _put_aside(self, kind: str, body: bytes, reason: str) -> None:
-        reasons = {"mts-queue": self._queue.name, "mts-reason": reason[:500]}
-        await self._publisher.dead_letter(kind, body, reasons)
+    def _condemn(self, dead: list[_Dead], culprit: _Dead) -> None:
+        """It is put aside when the batch is done, unless there are too many."""
+        dead.append(culprit)
         self._dead_in_a_row += 1
         if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:
-            raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason[:200]}")
+            reason = culprit.reason[:200]
+            raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason}")
 
 
 def _live(message: AbstractIncomingMessage | None) -> AbstractIncomingMessage:

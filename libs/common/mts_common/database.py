@@ -139,6 +139,11 @@ class Statements(Mapping[str, str]):
                     raise StatementFault(f"statement {name}: {error}") from error
 
 
+def schema_statements(schema: str) -> dict[str, str]:
+    """The statements that every service has over tables of its own schema, such as its outbox."""
+    return {name: text.format(schema=schema) for name, text in Statements("mts_common").items()}
+
+
 def _named(folder: Traversable) -> Iterator[tuple[str, str]]:
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".sql"):

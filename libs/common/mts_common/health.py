@@ -1,4 +1,4 @@
-"""Liveness and readiness, and the small HTTP server that tells them for services without one of their own."""
+"""Liveness and readiness, and the small HTTP server of every service that tells them and shows its metrics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 import uvicorn
 
+from mts_common import exposition
+from mts_common.pulse import Pulses
+
 CHECK_SECONDS = 3.0
 
 Check = Callable[[], Awaitable[None]]
@@ -17,11 +20,11 @@ Check = Callable[[], Awaitable[None]]
 
 
 class Health:
-    """`alive` turns false when the process should be restarted; `checks` say whether it can work now."""
+    """`checks` say whether the process can work now, `pulses` whether only a new one can: a part of it is stuck."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], pulses: Pulses | None = None) -> None:
         self._checks = checks
-        self.alive = True
+        self._pulses = pulses or Pulses()
 
     async def faults(self) -> dict[str, str]:
         """What is not well, by the name of its check; empty when ready."""
@@ -39,7 +42,8 @@ class Health:
     async def answer(self, path: str) -> tuple[int, dict[str, object]]:
         """HTTP status and body for /health/live and /health/ready."""
         if path == "/health/live":
-            return (200, {"status": "OK"}) if self.alive else (503, {"status": "stuck"})
+            stuck = self._pulses.stuck()
+            return (503, {"status": "stuck", "parts": stuck}) if stuck else (200, {"status": "OK"})
         if path == "/health/ready":
             faults = await self.faults()
             return (503, {"status": "not ready", "faults": faults}) if faults else (200, {"status": "OK"})
@@ -47,17 +51,21 @@ class Health:
 
 
 async def serve_health(health: Health, host: str, port: int) -> None:
-    """Serve the health endpoints over plain HTTP until cancelled."""
+    """Serve the health endpoints, and /metrics, over plain HTTP until cancelled."""
 
     async def app(
         scope: MutableMapping[str, Any],
         _receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        status, body = await health.answer(scope["path"])
-        headers = [(b"content-type", b"application/json; charset=utf-8")]
+        if scope["path"] == "/metrics":
+            status, (content_type, body) = 200, exposition.render(_accepted(scope))
+        else:
+            status, answer = await health.answer(scope["path"])
+            content_type, body = "application/json; charset=utf-8", json.dumps(answer).encode()
+        headers = [(b"content-type", content_type.encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+        await send({"type": "http.response.body", "body": body})
 
     config = uvicorn.Config(
         app,
@@ -71,6 +79,11 @@ async def serve_health(health: Health, host: str, port: int) -> None:
         limit_concurrency=50,
     )
     await HttpServer(config).serve_until_cancelled(grace=1.0)
+
+
+def _accepted(scope: Mapping[str, Any]) -> str:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    return headers.get(b"accept", b"").decode("latin-1")
 
 
 class HttpServer(uvicorn.Server):

@@ -88,6 +88,7 @@ class FailureKind(StrEnum):
     GARBLED = "garbled"
     TOO_LONG = "too_long"  # the call passed its time limit
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
+    PASSWORD_UNANSWERED = "password_unanswered"  # noqa: S105 - it may have been refused, or the line lost it
     WRONG_METER = "wrong_meter"  # another serial number than the one asked for
     ADDRESS_FORBIDDEN = "address_forbidden"
     CONFIGURATION = "configuration"  # the request cannot be carried out as it stands
@@ -146,11 +147,19 @@ class RunWindow(Part):
     zone: Annotated[str, AfterValidator(zone_key)]
 
 
+class RegisteredDevice(Part):
+    """The registry's device that a test reads. `zone` is that of its clock; None = the meter type's."""
+
+    device_id: str
+    serial_number: str | None = None
+    zone: Annotated[str, AfterValidator(zone_key)] | None = None
+
+
 class TestTerms(Part):
     """What is to be read from which meter: the part of a request that the dialler needs.
 
     `password` is a token of `security.Vault`, never the text. `survey_from` is a UTC day; the survey is
-    [survey_from, survey_from + survey_days) cut at the time of reading.
+    [survey_from, survey_from + survey_days) cut at the time of reading. `device` is None where the registry has none.
     """
 
     __test__ = False
@@ -164,6 +173,7 @@ class TestTerms(Part):
     password: str | None = Field(default=None, repr=False)
     survey_days: int = 0
     survey_from: date | None = None
+    device: RegisteredDevice | None = None
     traceparent: str | None = None
 
 
@@ -337,6 +347,29 @@ class TestCancelled(Message):
     cancelled_at: AwareDatetime
 
 
+class CumulativeReading(NamedTuple):
+    """A register's value at a time; `name` is that of an energy register or of a survey channel `… (total)`."""
+
+    name: str
+    read_at: AwareDatetime
+    value: Decimal
+
+
+class ReadingsStored(Message):
+    """results → gateway: readings of a device that were not stored before, or differ from what was.
+
+    `registers` are all cumulative readings among them; `first_measurement` and `last_measurement` the starts of the
+    first and the last survey period, None if there is none.
+    """
+
+    kind = "readings.stored"
+
+    device_id: str
+    registers: tuple[CumulativeReading, ...] = ()
+    first_measurement: AwareDatetime | None = None
+    last_measurement: AwareDatetime | None = None
+
+
 # --- request/reply: each request has one reply type, and both travel in lists of equal length
 
 
@@ -465,7 +498,7 @@ class SettleOutcomes(Message):
 
 
 class SettleOutcomesReply(Message):
-    """`settled`: done, do not ask again. `unreported`: the outcome is here, the attempt's report never came."""
+    """`settled`: done, do not ask again. `unreported`: the outcome is here, the attempt's report is lost."""
 
     kind = "settle.outcomes-reply"
 

@@ -24,16 +24,20 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import asyncpg
 
-from mts_common import database, failpoints
+from mts_common import database, failpoints, metrics
 from mts_common.amqp import Backoff
-from mts_common.database import Connection, Pool, Statements
+from mts_common.database import Connection, Pool, schema_statements
+from mts_common.levels import Levels
 from mts_common.messages import VERSION, Message
 from mts_common.publisher import BrokerUnreachable, Publisher, PublishRefused
+from mts_common.pulse import Pulses
 
 POLL_SECONDS = 0.2
 CONFIRM_SECONDS = 5.0
+ROUND_SECONDS = 180.0  # more than its statements and its confirms can take together
 CLAIM_ROWS = 2000
 PACK_ITEMS = 200
+COUNTED_ROWS = 100_000
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +47,7 @@ class Outbox:
 
     def __init__(self, schema: str) -> None:
         self.schema = schema
-        self.statements = {name: text.format(schema=schema) for name, text in Statements("mts_common").items()}
+        self.statements = schema_statements(schema)
 
     async def put(self, connection: Connection, items: Sequence[Message]) -> None:
         """Write what is to be told; it is told if and only if the caller's transaction commits."""
@@ -51,12 +55,25 @@ class Outbox:
             texts = [item.model_dump_json() for item in items]
             await connection.execute(self.statements["put"], [item.kind for item in items], texts)
 
+    @property
+    def levels(self) -> Levels:
+        """How much waits to be told, and for how long."""
+
+        async def read(connection: Connection) -> None:
+            row = await connection.fetchrow(self.statements["backlog"], COUNTED_ROWS)
+            if row is not None:
+                metrics.OUTBOX_SIZE.set(row["size"], {"mts.schema": self.schema})
+                metrics.OUTBOX_AGE.set(row["age"], {"mts.schema": self.schema})
+
+        return Levels((metrics.OUTBOX_SIZE, metrics.OUTBOX_AGE), read)
+
 
 class Relay:
     """Publishes the rows of an outbox. Several may run over one table."""
 
-    def __init__(self, pool: Pool, outbox: Outbox, publisher: Publisher) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox, publisher: Publisher, pulses: Pulses | None = None) -> None:
         self._pool = pool
+        self._pulses = pulses or Pulses()
         self._schema = outbox.schema
         self._sql = outbox.statements
         self._publisher = publisher
@@ -66,25 +83,22 @@ class Relay:
         """Look at once: a transaction with an outbox row has just been committed in this process."""
         self._woken.set()
 
-    async def age(self) -> float:
-        """Seconds that the oldest row has waited."""
-        async with self._pool.acquire(timeout=database.ACQUIRE_SECONDS) as connection:
-            return float(await connection.fetchval(self._sql["age"]))
-
     async def run(self) -> None:
         """Publish until cancelled, whatever happens to broker and database."""
         backoff = Backoff(last=2.0)
-        while True:
-            self._woken.clear()
-            try:
-                more = await self._tell_some()
-                backoff.reset()
-            except (BrokerUnreachable, *database.UNAVAILABLE) as error:
-                _log.warning("outbox: %s, telling again", type(error).__name__)
-                await backoff.wait()
-                continue
-            if not more:
-                await self._pause()
+        with self._pulses.part(f"{self._schema} outbox") as pulse:
+            while True:
+                pulse.within(ROUND_SECONDS)
+                self._woken.clear()
+                try:
+                    more = await self._tell_some()
+                    backoff.reset()
+                except (BrokerUnreachable, *database.UNAVAILABLE) as error:
+                    _log.warning("outbox: %s, telling again", type(error).__name__)
+                    await backoff.wait()
+                    continue
+                if not more:
+                    await self._pause()
 
     async def _pause(self) -> None:
         try:

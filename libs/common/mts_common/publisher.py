@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import aio_pika
 import aiormq.exceptions
 from aio_pika.abc import AbstractChannel, HeadersType
 
-from mts_common import topology
+from mts_common import metrics, topology
 from mts_common.amqp import BROKER_AWAY, Link, declare_events, no_stray_cancel, pack
 from mts_common.messages import Message, encode
 
@@ -44,11 +44,16 @@ class Publisher:
 
     async def publish_body(self, kind: str, body: bytes, timeout: float = PUBLISH_SECONDS) -> None:  # noqa: ASYNC109
         """Publish an encoded body of `kind`. Raises `PublishFailed`."""
-        await self._send(topology.EXCHANGE, kind, kind, body, {}, timeout)
+        await self._send(topology.EXCHANGE, kind, _message(kind, *pack(body)), timeout)
 
-    async def dead_letter(self, kind: str, body: bytes, reasons: Mapping[str, str]) -> None:
-        """Put aside what can never be handled, with its reasons as headers. Raises `PublishFailed`."""
-        await self._send("", topology.DEAD_QUEUE, kind, body, dict(reasons), PUBLISH_SECONDS)
+    async def dead_letter(self, queue: topology.EventQueue, kind: str, body: bytes, reason: str) -> None:
+        """Put aside what the consumer of `queue` can never handle. Raises `PublishFailed`."""
+        headers: HeadersType = {"mts-queue": queue.name, "mts-reason": reason}
+        await self._send("", queue.dead, _message(kind, *pack(body), headers), PUBLISH_SECONDS)
+
+    async def put_back(self, queue: str, kind: str, body: bytes, encoding: str | None) -> None:
+        """Publish a body, packed as it is, into one queue. Raises `PublishFailed`."""
+        await self._send("", queue, _message(kind, body, encoding), PUBLISH_SECONDS)
 
     async def check(self) -> None:
         """Raises `PublishFailed` if nothing can be published now."""
@@ -58,28 +63,21 @@ class Publisher:
         except BROKER_AWAY as error:
             raise BrokerUnreachable("the broker is out of reach") from error
 
-    async def _send(
-        self, exchange: str, routing_key: str, kind: str, body: bytes, headers: HeadersType, seconds: float
-    ) -> None:
-        packed, encoding = pack(body)
-        message = aio_pika.Message(
-            packed,
-            type=kind,
-            headers=headers,
-            content_type="application/json",
-            content_encoding=encoding,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        )
+    async def _send(self, exchange: str, routing_key: str, message: aio_pika.Message, seconds: float) -> None:
+        kind = message.type or ""
         try:
             with no_stray_cancel():
                 async with asyncio.timeout(seconds):
                     channel = await self._open_channel()
                     target = await channel.get_exchange(exchange, ensure=False)
                     await target.publish(message, routing_key, mandatory=True)
+                metrics.SENT.add(1, {"messaging.destination.name": kind})
         except (aiormq.exceptions.PublishError, aiormq.exceptions.DeliveryError) as error:
+            metrics.SENT.add(1, {"messaging.destination.name": kind, "error.type": "refused"})
             self._channel, self._refused = None, True
             raise PublishRefused(f"{kind}: the broker refused it ({type(error).__name__})") from error
         except BROKER_AWAY as error:
+            metrics.SENT.add(1, {"messaging.destination.name": kind, "error.type": "unconfirmed"})
             raise BrokerUnreachable(f"{kind}: the broker did not confirm it ({type(error).__name__})") from error
 
     async def _open_channel(self) -> AbstractChannel:
@@ -93,3 +91,14 @@ class Publisher:
                 await declare_events(channel)
                 self._channel = channel
             return self._channel
+
+
+def _message(kind: str, body: bytes, encoding: str | None, headers: HeadersType | None = None) -> aio_pika.Message:
+    return aio_pika.Message(
+        body,
+        type=kind,
+        headers=headers,
+        content_type="application/json",
+        content_encoding=encoding,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+    )

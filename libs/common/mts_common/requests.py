@@ -18,9 +18,11 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from mts_common import metrics
 from mts_common.amqp import BROKER_AWAY, Backoff, Link, declare_requests, no_stray_cancel, pack, unpack
 from mts_common.consumer import ConsumerLost
 from mts_common.messages import MalformedMessage, Message, decode, encode
+from mts_common.pulse import Pulse, Pulses
 from mts_common.topology import RequestQueue
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -28,6 +30,8 @@ COALESCE_SECONDS = 0.005
 MAX_ITEMS = 200
 MAX_PARKED = 500
 CHECK_SECONDS = 10.0
+SET_UP_SECONDS = 30.0
+LATE_SECONDS = 15.0  # after which a step that has its own time-out is overdue
 
 Reply = TypeVar("Reply", bound=Message)
 Server = Callable[[list[Any]], Awaitable[list[Any]]]
@@ -89,8 +93,9 @@ class Requester:
         pending.answers.append(answer)
         pending.seconds = max(pending.seconds, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                return cast(Reply, await answer)
+            with metrics.ASKING.time({"messaging.destination.name": queue.name, "messaging.operation.name": "ask"}):
+                async with asyncio.timeout(timeout):
+                    return cast(Reply, await answer)
         except TimeoutError:
             raise NoReply(f"{queue.name}: no answer within {timeout} s") from None
 
@@ -172,19 +177,21 @@ def _fail(answers: list[asyncio.Future[Message]], reason: str) -> None:
             answer.exception()  # whoever has given up waiting does not look at it
 
 
-async def serve(link: Link, queue: RequestQueue, server: Server) -> None:
+async def serve(link: Link, queue: RequestQueue, server: Server, pulses: Pulses | None = None) -> None:
     """Answer the questions on `queue` until cancelled, each message in a task of its own, at most `MAX_PARKED`."""
     backoff = Backoff()
-    while True:
-        try:
-            with no_stray_cancel():
-                await _serve_channel(link, queue, server, backoff)
-        except* (ConsumerLost, *BROKER_AWAY) as errors:
-            _log.warning("%s: %s, serving again", queue.name, type(errors.exceptions[0]).__name__)
-        await backoff.wait()
+    with (pulses or Pulses()).part(queue.name) as pulse:
+        while True:
+            pulse.within(SET_UP_SECONDS + LATE_SECONDS)
+            try:
+                with no_stray_cancel():
+                    await _serve_channel(link, queue, server, backoff, pulse)
+            except* (ConsumerLost, *BROKER_AWAY) as errors:
+                _log.warning("%s: %s, serving again", queue.name, type(errors.exceptions[0]).__name__)
+            await backoff.wait()
 
 
-async def _serve_channel(link: Link, queue: RequestQueue, server: Server, backoff: Backoff) -> None:
+async def _serve_channel(link: Link, queue: RequestQueue, server: Server, backoff: Backoff, pulse: Pulse) -> None:
     channel = await link.channel(confirms=False, prefetch=MAX_PARKED)
     lost = asyncio.Event()
 
@@ -203,7 +210,7 @@ async def _serve_channel(link: Link, queue: RequestQueue, server: Server, backof
             declared = await channel.get_queue(queue.name, ensure=False)
             await declared.consume(on_question, timeout=5)
             backoff.reset()
-            await _until_lost(channel, queue, lost)
+            await _until_lost(channel, queue, lost, pulse)
             raise ConsumerLost
     finally:
         with contextlib.suppress(*BROKER_AWAY):
@@ -211,8 +218,9 @@ async def _serve_channel(link: Link, queue: RequestQueue, server: Server, backof
                 await channel.close()
 
 
-async def _until_lost(channel: AbstractChannel, queue: RequestQueue, lost: asyncio.Event) -> None:
+async def _until_lost(channel: AbstractChannel, queue: RequestQueue, lost: asyncio.Event, pulse: Pulse) -> None:
     while True:
+        pulse.within(2 * CHECK_SECONDS + LATE_SECONDS)
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await lost.wait()

@@ -16,8 +16,8 @@ class Settings(BaseSettings):
 
     amqp_url: SecretStr = Field(description="RabbitMQ, as amqp://user:password@host:port/vhost")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged")
-    health_host: str = Field(default="127.0.0.1", description="Where /health/live and /health/ready listen")
-    health_port: int = Field(default=0, ge=0, le=65535, description="Port of the health endpoints; 0 = any free port")
+    health_host: str = Field(default="127.0.0.1", description="Where /health/live, /health/ready and /metrics listen")
+    health_port: int = Field(default=0, ge=0, le=65535, description="Their port, plain HTTP; 0 = any free port")
 
 
 class DatabaseSettings(Settings):

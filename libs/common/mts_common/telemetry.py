@@ -10,46 +10,66 @@ import json
 import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
+from mts_common import exposition
+
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+METRICS_EXPORTER = "OTEL_METRICS_EXPORTER"
+SEND_SECONDS = 3.0
 
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("mts")
 
 
 def setup(service: str, log_level: str) -> None:
-    """Send logs to standard error as JSON lines, and spans to the collector if one is set. Once per process."""
+    """Send logs to standard error as JSON lines, spans and metrics to the collector if one is set. Once per process.
+
+    Metrics can be scraped in any case (`exposition.render`), and are not sent if OTEL_METRICS_EXPORTER is none.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=log_level, handlers=[handler], force=True)
     for chatty in ("aio_pika", "aiormq", "asyncio", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    if os.environ.get(ENDPOINT):
-        resource = Resource.create(
-            {"service.name": f"mts-{service}", "service.version": metadata.version(f"mts-{service}")}
-        )
-        provider = TracerProvider(resource=resource)
+    resource = Resource.create(
+        {"service.name": f"mts-{service}", "service.version": metadata.version(f"mts-{service}")}
+    )
+    sends = bool(os.environ.get(ENDPOINT))
+    exposition.install(resource, send=sends and os.environ.get(METRICS_EXPORTER) != "none")
+    if sends:
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)
 
 
 def shutdown() -> None:
-    """Send what spans are left, within the exporter's own time limit."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    """Send what is left, for `SEND_SECONDS` at most: a collector that is slow or silent does not hold the process."""
+    providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
+    threads = [
+        threading.Thread(target=provider.shutdown, name="send what is left", daemon=True)
+        for provider in providers
+        if isinstance(provider, TracerProvider | MeterProvider)
+    ]
+    deadline = time.monotonic() + SEND_SECONDS
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def traceparent() -> str | None:

@@ -12,7 +12,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
-from mts_common import consumer, topology
+from mts_common import consumer, metrics, topology
 from mts_common.amqp import Link
 from mts_common.broker import Broker
 from mts_common.consumer import Rejected, TooManyDead
@@ -27,7 +27,9 @@ from mts_common.messages import (
     encode,
 )
 from mts_common.publisher import BrokerUnreachable, PublishRefused
+from mts_common.pulse import Pulses
 from mts_common.requests import NoReply
+from mts_stack.scrapes import Scrape
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 OUTCOMES = topology.RESULTS_OUTCOMES
@@ -70,7 +72,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 async def dead_letter(channel: AbstractChannel) -> AbstractIncomingMessage:
-    queue = await channel.get_queue(topology.DEAD_QUEUE, ensure=False)
+    queue = await channel.get_queue(OUTCOMES.dead, ensure=False)
     async with asyncio.timeout(20):
         while True:
             message = await queue.get(no_ack=True, fail=False)
@@ -133,9 +135,10 @@ async def test_an_unreachable_broker_is_told_within_the_time_limit() -> None:
 
 
 async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
-    broker: Broker, channel: AbstractChannel
+    broker: Broker, channel: AbstractChannel, metered: Callable[[], Scrape]
 ) -> None:
     seen: list[int] = []
+    before = metered()
 
     async def handle(items: list[TestCancelled]) -> None:
         if any(item.test_id == 5 for item in items):
@@ -151,6 +154,12 @@ async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
     assert dead.type == "test.cancelled"
     assert dead.headers["mts-reason"] == "Rejected: test 5 is poison"
     assert dead.headers["mts-queue"] == OUTCOMES.name
+    shown, queue = metered(), {"messaging_destination_name": OUTCOMES.name}
+    assert shown.value(metrics.DEAD_LETTERS, **queue) == before.value(metrics.DEAD_LETTERS, **queue) + 1
+    assert shown.value(metrics.CONSUMED, **queue) == before.value(metrics.CONSUMED, **queue) + 1
+    assert shown.value(metrics.PROCESSING, **queue) == before.value(metrics.PROCESSING, **queue) + 1
+    kind = {"messaging_destination_name": "test.cancelled"}
+    assert shown.value(metrics.SENT, **kind) > before.value(metrics.SENT, **kind)
 
 
 async def test_a_message_that_takes_its_consumer_down_each_time_is_put_aside_and_its_neighbours_are_handled(
@@ -245,7 +254,9 @@ async def test_a_consumer_and_a_server_outlive_a_cancel_that_aiormq_hands_on(
                     reply = await broker.requester.ask(SETTLES, SettleRequests(test_ids=(1,)), SettleRequestsReply, 1)
 
 
-async def test_a_handler_that_fails_on_everything_stops_the_consumer(broker: Broker) -> None:
+async def test_a_handler_that_fails_on_everything_stops_the_consumer_before_anything_is_put_aside(
+    broker: Broker, channel: AbstractChannel
+) -> None:
     async def handle(items: list[Message]) -> None:
         raise KeyError("broken code")
 
@@ -253,6 +264,52 @@ async def test_a_handler_that_fails_on_everything_stops_the_consumer(broker: Bro
     with pytest.raises(TooManyDead):
         async with asyncio.timeout(30):
             await broker.consume(OUTCOMES, handle)
+    dead = await channel.declare_queue(OUTCOMES.dead, passive=True)
+    assert dead.declaration_result.message_count == 0
+    seen: list[Message] = []
+
+    async def handle_again(items: list[Message]) -> None:
+        seen.extend(items)
+
+    async with running(broker.consume(OUTCOMES, handle_again)):
+        await eventually(lambda: len(seen) == 2 * consumer.MAX_DEAD_IN_A_ROW)
+
+
+async def test_what_a_consumer_has_in_hand_counts_as_backlog(broker: Broker) -> None:
+    let_go = asyncio.Event()
+
+    async def handle(items: list[Message]) -> None:
+        await let_go.wait()
+
+    await broker.publisher.publish([cancelled(1)])
+    await broker.publisher.publish([cancelled(2)])
+    async with running(broker.consume(OUTCOMES, handle)):
+        async with asyncio.timeout(20):
+            while await broker.backlog(OUTCOMES) != 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            let_go.set()
+            while await broker.backlog(OUTCOMES):
+                await asyncio.sleep(0.01)
+
+
+async def test_a_consumer_whose_handler_hangs_is_stuck(amqp_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "LATE_SECONDS", 0.1)
+    released = asyncio.Event()
+
+    async def handle(items: list[Message]) -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    pulses = Pulses()
+    async with Broker(amqp_url, "test", pulses) as broker:
+        await broker.publisher.publish([cancelled(1)])
+        async with running(broker.consume(OUTCOMES, handle)):
+            await eventually(lambda: pulses.stuck() == [OUTCOMES.name])
+            released.set()
+            await eventually(lambda: not pulses.stuck())
 
 
 @pytest.mark.parametrize(("pause", "idle"), [(1.0, 10.0), (0.0, 0.5)], ids=["told of it", "not told of it"])

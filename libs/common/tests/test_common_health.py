@@ -6,7 +6,9 @@ import socket
 import httpx
 import pytest
 
+from mts_common import metrics
 from mts_common.health import Health, serve_health
+from mts_common.pulse import Pulses
 
 
 async def well() -> None:
@@ -25,11 +27,19 @@ async def test_readiness_names_each_check_that_fails() -> None:
     )
 
 
-async def test_liveness_turns_when_the_process_is_stuck() -> None:
-    health = Health({})
+async def test_liveness_turns_while_a_part_is_stuck() -> None:
+    now = [0.0]
+    pulses = Pulses(lambda: now[0])
+    health = Health({}, pulses)
+    with pulses.part("consumer") as pulse:
+        pulse.within(10)
+        assert await health.answer("/health/live") == (200, {"status": "OK"})
+        now[0] = 11
+        assert await health.answer("/health/live") == (503, {"status": "stuck", "parts": ["consumer"]})
+        pulse.within(10)
+        assert (await health.answer("/health/live"))[0] == 200
+        now[0] = 22
     assert (await health.answer("/health/live"))[0] == 200
-    health.alive = False
-    assert (await health.answer("/health/live"))[0] == 503
 
 
 async def test_a_check_that_hangs_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +48,7 @@ async def test_a_check_that_hangs_is_a_fault(monkeypatch: pytest.MonkeyPatch) ->
     assert (status, body["faults"]) == (503, {"broker": "TimeoutError"})
 
 
+@pytest.mark.usefixtures("metered")
 async def test_the_endpoints_answer_over_http() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -52,6 +63,10 @@ async def test_the_endpoints_answer_over_http() -> None:
                     await asyncio.sleep(0.01)
             assert ready.json() == {"status": "OK"}
             assert (await client.get("/other")).status_code == 404
+            metrics.LEASES.set(2, {"mts.transport": "tcp"})
+            shown = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+            assert shown.headers["content-type"].startswith("application/openmetrics-text")
+            assert 'mts_leases{mts_transport="tcp"} 2.0' in shown.text.splitlines()
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)

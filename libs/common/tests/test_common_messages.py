@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_common import messages as m
+from mts_common import operator_messages as o
 
 GOLDEN = Path(__file__).parent / "golden"
 CALL = UUID("6f1c1f0e-3a52-4c38-9d3a-0a4f6f5d2b11")
@@ -29,6 +30,7 @@ TERMS = {
     "password": "gAAAAA",
     "survey_days": 10,
     "survey_from": date(2026, 3, 19),
+    "device": {"device_id": "8796541235874587", "serial_number": "12345678", "zone": "Europe/London"},
     "traceparent": TRACE,
 }
 DATA = m.MeterData(
@@ -100,6 +102,15 @@ SAMPLES: list[m.Message] = [
     m.CallFinished(call_id=CALL, dialler="dialler-1", tests=(m.TestAttempt(test_id=1234, attempt=2),), ended_at=AT),
     m.TestFinished(test_id=1234, attempt=None, outcome=m.Outcome.ERROR, detail="dialler lost", finished_at=AT),
     m.TestCancelled(test_id=1234, cancelled_at=AT),
+    m.ReadingsStored(
+        device_id="8796541235874587",
+        registers=(
+            m.CumulativeReading("Active Energy Import", AT, Decimal("000102.280")),
+            m.CumulativeReading("kWh Import (total)", AT, Decimal("0.00000")),
+        ),
+        first_measurement=AT,
+        last_measurement=AT,
+    ),
     m.CallWant(dialler="dialler-1", nonce=NONCE, transport=m.Transport.TCP, free_lines=3),
     m.CallGrant(
         nonce=NONCE,
@@ -124,6 +135,65 @@ SAMPLES: list[m.Message] = [
     m.SettleRequestsReply(known=(1, 2, 3), cancelled=(2,), deleted=(3,)),
     m.SettleOutcomes(finished=((1, 2), (2, None)), cancelled=(3,)),
     m.SettleOutcomesReply(settled=(1,), unreported=(2,)),
+    o.ListJobs(client_id=7, immediate=False, on_hold=True, address="0777", limit=10, offset=20),
+    o.ListJobsReply(
+        total=21,
+        jobs=(
+            o.HeldJob(
+                test_id=1234,
+                client_id=7,
+                meter_type="ELSTERA1700",
+                remote_address="07777000000",
+                transport=m.Transport.MODEM,
+                immediate=False,
+                ready_at=None,
+                attempts=2,
+                tries=1,
+                failure=m.FailureKind.BUSY,
+                received_at=AT,
+            ),
+        ),
+    ),
+    o.ChangeJobs(change=o.JobChange.RELEASE_NOW, test_ids=(1, 2)),
+    o.ChangeJobsReply(changed=(1,)),
+    o.ListLines(limit=10),
+    o.ListLinesReply(
+        diallers=(
+            o.DiallerSession(dialler="dialler-1", transport=m.Transport.MODEM, lines=8, calls=1, lease_until=AT),
+        ),
+        calls=(
+            o.RunningCall(
+                call_id=CALL,
+                dialler="dialler-1",
+                client_id=7,
+                remote_address="07777000000",
+                transport=m.Transport.MODEM,
+                started_at=AT,
+                not_after=AT,
+                test_ids=(1234,),
+            ),
+        ),
+        quarantine=(o.QuarantinedAddress(address="+447777000000", until=AT, reason="lost by dialler-1"),),
+    ),
+    o.LiftQuarantine(address="+447777000000"),
+    o.LiftQuarantineReply(lifted=True),
+    o.ListDeadLetters(queue="results.reports", ids=(1, 2), limit=10, offset=20, with_text=True),
+    o.ListDeadLettersReply(
+        total=21,
+        letters=(
+            o.DeadLetter(
+                id=2,
+                queue="results.reports",
+                message_kind="attempt.report",
+                reason="Rejected: poison",
+                size=2,
+                died_at=AT,
+                text="{}",
+            ),
+        ),
+    ),
+    o.RequeueDeadLetters(ids=(1, 2)),
+    o.RequeueDeadLettersReply(requeued=(1,)),
 ]
 
 

@@ -12,6 +12,7 @@ from mts_common import service
 from mts_common.broker import Broker
 from mts_common.health import Health, serve_health
 from mts_common.messages import Transport
+from mts_common.pulse import Pulses
 from mts_common.security import Vault
 from mts_dialler.allowlist import AllowList
 from mts_dialler.attempt import Equipment
@@ -49,17 +50,18 @@ async def work(settings: DiallerSettings, drivers: Mapping[str, Driver], stop: a
     """The service: runs until `stop` is set, then drains and returns."""
     service.allow_open_files(settings.tcp_lines + SPARE_FILES)
     lines = read_lines(settings.lines_file) if settings.lines_file else ()
+    pulses = Pulses()
     async with (
-        Broker(settings.amqp_url.get_secret_value(), SERVICE) as broker,
+        Broker(settings.amqp_url.get_secret_value(), SERVICE, pulses) as broker,
         open_bank(lines, settings.denied_numbers, settings.country_code, SystemClock()) as bank,
     ):
-        workers = make_workers(settings, drivers, broker, bank)
+        workers = make_workers(settings, drivers, broker, bank, pulses)
 
         async def check_leases() -> None:
             for worker in workers:
                 await worker.check()
 
-        health = Health({"broker": broker.check, "lease": check_leases})
+        health = Health({"broker": broker.check, "lease": check_leases}, pulses)
         drained = asyncio.Event()
 
         async def until_drained() -> None:
@@ -71,12 +73,20 @@ async def work(settings: DiallerSettings, drivers: Mapping[str, Driver], stop: a
 
         await service.until_stopped(
             drained,
-            {"worker": until_drained(), "health": serve_health(health, settings.health_host, settings.health_port)},
+            {
+                "worker": until_drained(),
+                "health": serve_health(health, settings.health_host, settings.health_port),
+                "pulses": pulses.watch(),
+            },
         )
 
 
 def make_workers(
-    settings: DiallerSettings, drivers: Mapping[str, Driver], broker: Broker, bank: Sequence[Lines]
+    settings: DiallerSettings,
+    drivers: Mapping[str, Driver],
+    broker: Broker,
+    bank: Sequence[Lines],
+    pulses: Pulses | None = None,
 ) -> list[Worker]:
     """The parts put together: a worker for TCP, one for the bank, or both."""
     vault = Vault(key.get_secret_value() for key in settings.meter_keys)
@@ -92,7 +102,8 @@ def make_workers(
 
     def worker(transport: Transport, lines: Sequence[Lines], limits: LineLimits) -> Worker:
         teller = Teller(broker.publisher, equipment.clock)
-        return Worker(replace(equipment, limits=limits), lines, transport, broker.requester, teller, settings.pace())
+        own = replace(equipment, limits=limits)
+        return Worker(own, lines, transport, broker.requester, teller, settings.pace(), pulses)
 
     workers = []
     if settings.tcp_lines:

@@ -85,11 +85,18 @@ class Attempt:
             outstation_address=self.test.outstation_address or "",
             serial_number=self.test.serial_number or "",
             password=self._password(),
-            zone=self._equipment.zones.get(self.test.meter_type, _UTC),
+            zone=self._zone(),
             survey=_survey_range(self.test, self._equipment.clock.now()),
         )
         self._wanted = driver.sections(terms)
         return driver, terms
+
+    def _zone(self) -> ZoneInfo:
+        """The zone of the meter's clock: the device's, as the registry knows it, else the meter type's."""
+        device = self.test.device
+        if device is not None and device.zone is not None:
+            return ZoneInfo(device.zone)
+        return self._equipment.zones.get(self.test.meter_type, _UTC)
 
     def _password(self) -> str:
         if not self.test.password:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mts_common import failpoints
 from mts_common.messages import Transport
@@ -53,6 +53,8 @@ class Line:
         self._bytes_left = self.limits.test_bytes
         self._ends_at = self._clock.monotonic() + self.limits.test_seconds
         self._signing_off = False
+        self._sent_at: float | None = None  # while nothing has come since
+        self._round_trip = 0.0
 
     @property
     def transport(self) -> Transport:
@@ -64,6 +66,11 @@ class Line:
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
+
+    @property
+    def delay(self) -> timedelta:
+        """What the line takes one way: half of the last round trip, from our sending to the first byte that came."""
+        return timedelta(seconds=self._round_trip / 2)
 
     def characters(self, usual: CharacterFormat) -> CharacterCodec:
         """How seven-bit characters travel on this line: as the test's comsSettings has it, else as is `usual`.
@@ -98,6 +105,7 @@ class Line:
         seconds = self._cut(self.limits.write_seconds)
         self.trace.sent(self.now(), data, note)
         self._spend(len(data))
+        self._sent_at = self._clock.monotonic()
         await self._channel.write(data, seconds)
 
     async def receive(self, seconds: float) -> bytes:
@@ -110,18 +118,21 @@ class Line:
                 raise self._too_long() from silence
             raise
         failpoints.reach("dialler.received")
+        if self._sent_at is not None:
+            self._round_trip, self._sent_at = self._clock.monotonic() - self._sent_at, None
         self.trace.received(self.now(), data)
         self._spend(len(data))
         return data
 
-    async def settle(self) -> None:
-        """Reads and drops what still comes, until nothing came for `limits.settle_seconds`.
+    async def settle(self, seconds: float | None = None) -> None:
+        """Reads and drops what still comes, until nothing came for `seconds` (`limits.settle_seconds`).
 
         For use before a sign-on, after a break and before a repeat. Raises `LineDropped`, `CallTooLong`.
         """
+        seconds = self.limits.settle_seconds if seconds is None else seconds
         while True:
             try:
-                await self.receive(self.limits.settle_seconds)
+                await self.receive(seconds)
             except MeterSilent:
                 return
 

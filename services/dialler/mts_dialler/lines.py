@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final, Protocol
 
-from opentelemetry import metrics
-
-from mts_common import addresses
+from mts_common import addresses, metrics
 from mts_common.messages import GrantedCall, Transport
 from mts_dialler.channels.base import Channel
 from mts_dialler.channels.own import OwnLine
@@ -18,9 +16,6 @@ from mts_dialler.lines_file import LineSettings
 from mts_dialler.numbers import Numbers
 
 _log = logging.getLogger(__name__)
-_fault_counter = metrics.get_meter("mts").create_counter(
-    "mts.line.faults", unit="{fault}", description="Times that a line was put out of service"
-)
 
 
 class Lines(Protocol):
@@ -108,6 +103,7 @@ class BankLine:
         self._clock = clock
         self._faults = 0  # in a row
         self._free = False
+        metrics.LINE_FAULTS.add(0, {"mts.line": settings.name})
 
     @property
     def free(self) -> int:
@@ -163,9 +159,11 @@ class BankLine:
         except LineFault as error:
             self._note_fault(str(error))
             return False
+        metrics.LINE_FIT.set(1, {"mts.line": self._settings.name})
         return True
 
     def _note_fault(self, why: str) -> None:
         self._faults += 1
-        _fault_counter.add(1, {"mts.line": self._settings.name})
+        metrics.LINE_FAULTS.add(1, {"mts.line": self._settings.name})
+        metrics.LINE_FIT.set(0, {"mts.line": self._settings.name})
         _log.warning("line %s rests: %s", self._settings.name, why, extra={"action": "line-fault"})

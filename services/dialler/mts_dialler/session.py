@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 
-from mts_common import failpoints, telemetry
-from mts_common.messages import AttemptTimes, CallFinished, GrantedCall, GrantedTest, TestAttempt
+from mts_common import failpoints, metrics, telemetry
+from mts_common.messages import AttemptReport, AttemptTimes, CallFinished, GrantedCall, GrantedTest, TestAttempt
 from mts_dialler.attempt import Attempt, Equipment, Told
 from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock
@@ -51,17 +51,29 @@ async def run_call(
                     span.set_attributes({"mts.test_id": test.test_id, "mts.outcome": told.report.outcome})
                     if told.report.failure:
                         span.set_attribute("mts.failure", told.report.failure)
+                    _measure(call, told.report)
                 tell(told)
     finally:
         await connection.hang_up()
+    ended_at = equipment.clock.now()
+    metrics.CALL_DURATION.record((ended_at - connection.started_at).total_seconds(), {"mts.transport": call.transport})
     return CallFinished(
         call_id=call.call_id,
         dialler=equipment.dialler,
         tests=tuple(TestAttempt(test_id=test.test_id, attempt=test.attempt) for test in call.tests),
         connection_started_at=connection.opened_at,
         connection_ended_at=connection.closed_at,
-        ended_at=equipment.clock.now(),
+        ended_at=ended_at,
     )
+
+
+def _measure(call: GrantedCall, report: AttemptReport) -> None:
+    metrics.ATTEMPTS.add(
+        1,
+        {"mts.transport": call.transport, "mts.outcome": report.outcome, "mts.failure": report.failure or ""},
+    )
+    seconds = (report.times.ended_at - report.times.started_at).total_seconds()
+    metrics.ATTEMPT_DURATION.record(seconds, {"mts.meter_type": report.meter_type})
 
 
 async def _run_test(equipment: Equipment, connection: _Connection, test: GrantedTest, *, is_last: bool) -> Told:

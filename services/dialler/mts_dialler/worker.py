@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
-from mts_common import failpoints, topology
+from mts_common import failpoints, metrics, topology
 from mts_common.amqp import Backoff
 from mts_common.messages import (
     CallFinished,
@@ -30,6 +30,7 @@ from mts_common.messages import (
     Message,
     Transport,
 )
+from mts_common.pulse import Pulses
 from mts_common.requests import NoReply
 from mts_common.topology import RequestQueue
 from mts_dialler.attempt import Equipment, Told
@@ -38,6 +39,8 @@ from mts_dialler.ledger import Lease
 from mts_dialler.lines import Lines
 from mts_dialler.session import run_call
 from mts_dialler.telling import Teller
+
+LATE_SECONDS = 15.0  # after which a renewal of the lease is overdue
 
 Reply = TypeVar("Reply", bound=Message)
 
@@ -100,6 +103,7 @@ class Worker:
         asker: Asker,
         teller: Teller,
         pace: Pace,
+        pulses: Pulses | None = None,
     ) -> None:
         self._equipment = equipment
         self._clock = equipment.clock
@@ -108,6 +112,7 @@ class Worker:
         self._asker = asker
         self._teller = teller
         self._pace = pace
+        self._pulses = pulses or Pulses()
         self._lease = Lease()
         self._calls: dict[UUID, _Held | None] = {}  # None: not started, or only to be given back
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,6 +130,10 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then drains and returns; all lines are down then."""
+        with metrics.LINES.shown_by(self._line_levels), metrics.ACTIVE_CALLS.shown_by(self._call_levels):
+            await self._work(stop)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             tending = [
                 group.create_task(self._stay_alive(), name="alive"),
@@ -144,26 +153,34 @@ class Worker:
 
     async def _stay_alive(self) -> None:
         backoff = Backoff(last=self._pace.alive_seconds, sleep=self._clock.sleep)
-        while True:
-            asked_at = self._clock.monotonic()
-            alive = DiallerAlive(
-                dialler=self._equipment.dialler,
-                transport=self._transport,
-                lines=sum(lines.total for lines in self._lines),
-                calls=tuple(self._calls),
-            )
-            try:
-                lease = await self._asker.ask(topology.DIALLER_ALIVES, alive, DiallerLease, self._pace.reply_seconds)
-            except NoReply as error:
-                _log.warning("no answer to alive: %s", error, extra={"action": "alive-unanswered"})
-                await backoff.wait()
-                continue
-            backoff.reset()
-            self._hang_up_if_lapsed()
-            self._lease.renew(asked_at, lease.lease_seconds)
-            self._hang_up(lease.lost, _Cut.LOST)
-            self._notify()
-            await self._clock.sleep(self._pace.alive_seconds)
+        with self._pulses.part(f"{self._transport} lease") as pulse:
+            while True:
+                pulse.within(self._pace.alive_seconds + self._pace.reply_seconds + LATE_SECONDS)
+                if await self._renew_lease():
+                    backoff.reset()
+                    await self._clock.sleep(self._pace.alive_seconds)
+                else:
+                    await backoff.wait()
+
+    async def _renew_lease(self) -> bool:
+        """Whether the scheduler has answered."""
+        asked_at = self._clock.monotonic()
+        alive = DiallerAlive(
+            dialler=self._equipment.dialler,
+            transport=self._transport,
+            lines=sum(lines.total for lines in self._lines),
+            calls=tuple(self._calls),
+        )
+        try:
+            lease = await self._asker.ask(topology.DIALLER_ALIVES, alive, DiallerLease, self._pace.reply_seconds)
+        except NoReply as error:
+            _log.warning("no answer to alive: %s", error, extra={"action": "alive-unanswered"})
+            return False
+        self._hang_up_if_lapsed()
+        self._lease.renew(asked_at, lease.lease_seconds)
+        self._hang_up(lease.lost, _Cut.LOST)
+        self._notify()
+        return True
 
     async def _watch_lease(self) -> None:
         while True:
@@ -197,8 +214,8 @@ class Worker:
     async def _ask_for_calls(self, lines: Lines) -> tuple[CallGrant, float]:
         """Asks the same question until it is answered: a grant whose answer was lost is not lost.
 
-        With the time at which the answered question was asked, from which a run window's rest is counted: the answer
-        may have been long on its way.
+        With the time at which the answered question was asked: the grant was ours then or later, and a run window's
+        rest is counted from there, as the answer may have been long on its way.
         """
         want = CallWant(
             dialler=self._equipment.dialler,
@@ -223,7 +240,8 @@ class Worker:
     def _start(self, group: asyncio.TaskGroup, call: GrantedCall, lines: Lines, asked_at: float) -> None:
         """Takes a call on; one that came too late for that is given back undone."""
         self._calls[call.call_id] = None
-        dial = None if self._draining.is_set() or not self.holds_lease else lines.take()
+        ours = self._lease.covers(asked_at, self._clock.monotonic())
+        dial = lines.take() if ours and not self._draining.is_set() else None
         if dial is None:
             task = group.create_task(self._return(call), name=f"give back {call.call_id}")
         else:
@@ -317,6 +335,18 @@ class Worker:
     def _notify(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
+
+    # --- measuring
+
+    def _line_levels(self) -> Iterator[tuple[float, dict[metrics.Transport | metrics.State, str]]]:
+        """What is neither free nor in a call rests, or has not passed its first check."""
+        free, busy = sum(lines.free for lines in self._lines), len(self._calls)
+        resting = sum(lines.total for lines in self._lines) - free - busy
+        for state, count in (("free", free), ("busy", busy), ("resting", max(0, resting))):
+            yield count, {"mts.transport": self._transport, "mts.state": state}
+
+    def _call_levels(self) -> Iterator[tuple[float, dict[metrics.Transport, str]]]:
+        yield len(self._calls), {"mts.transport": self._transport}
 
 
 async def _either(*waits: Coroutine[Any, Any, object]) -> None:

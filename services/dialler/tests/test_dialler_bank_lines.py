@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from mts_common import metrics
 from mts_common.messages import GrantedCall, GrantedTest, Transport
 from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.errors import AddressForbidden, LineFault, NotConfigured
@@ -15,6 +16,7 @@ from mts_dialler.lines import BankLine, TcpLines
 from mts_dialler.lines_file import LineSettings
 from mts_dialler.numbers import Numbers
 from mts_dialler.testing import ManualClock, OwnScriptedChannel, eventually
+from mts_stack.scrapes import Scrape
 
 SETTINGS = LineSettings(
     name="m1", device="/dev/m1", numbers="07*", fault_rest_seconds=30, fault_rest_most_seconds=100, pause_seconds=2
@@ -168,3 +170,16 @@ async def test_tcp_lines_are_taken_until_there_are_none_and_rest_only_at_fault()
     assert not resting.done()
     clock.advance(1)
     await resting
+
+
+async def test_a_line_that_rests_is_shown_as_out_of_service(metered: Callable[[], Scrape]) -> None:
+    bench = Bench()
+    before = metered().value(metrics.LINE_FAULTS, mts_line="m1")
+    await bench.line.start()
+    assert metered().levels(metrics.LINE_FIT, mts_line="m1") == [1]
+    bench.own.bad_checks = 1
+    resting = asyncio.ensure_future(bench.line.rest(fault=True))
+    await eventually(lambda: metered().levels(metrics.LINE_FIT, mts_line="m1") == [0])
+    await bench.seconds_of(lambda: resting)
+    assert metered().levels(metrics.LINE_FIT, mts_line="m1") == [1]
+    assert metered().value(metrics.LINE_FAULTS, mts_line="m1") == before + 2

@@ -12,6 +12,7 @@ from mts_common.messages import GrantedCall, GrantedTest, Transport
 from mts_dialler.allowlist import AllowList
 from mts_dialler.dial import TcpDial
 from mts_dialler.errors import AddressForbidden, NotConfigured
+from mts_metersim.testing import far_end
 
 DIAL = TcpDial(AllowList([ip_network("127.0.0.0/8")]), resolve_seconds=5.0, connect_seconds=5.0)
 
@@ -23,14 +24,13 @@ def a_call(address: str) -> GrantedCall:
     )
 
 
-async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.close()
+async def hang_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    pass
 
 
 async def test_an_allowed_address_is_connected_to() -> None:
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    async with server:
-        channel = await DIAL(a_call(f"127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    async with far_end(hang_up) as port:
+        channel = await DIAL(a_call(f"127.0.0.1:{port}"))
         assert channel.transport is Transport.TCP
         await channel.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -37,6 +38,16 @@ class SlowChannel(ScriptedChannel):
         if taken < self._seconds:
             raise MeterSilent(f"the meter sent nothing for {seconds:g} s")
         return self._answer()
+
+
+async def test_the_line_s_delay_is_half_of_the_last_round_trip() -> None:
+    clock = ManualClock()
+    line = Line(SlowChannel(clock, 2.0, lambda: b"x"), clock=clock)
+    assert line.delay == timedelta()
+    await line.send(b"/?!\r\n")
+    await line.receive(5.0)
+    await line.receive(5.0)  # of the same answer
+    assert line.delay == timedelta(seconds=1)
 
 
 async def test_what_is_sent_and_received_is_traced() -> None:

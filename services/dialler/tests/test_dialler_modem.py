@@ -16,6 +16,7 @@ import psutil
 import pytest
 import uvloop
 
+from mts_common import metrics
 from mts_common.messages import NameValue, Transport
 from mts_dialler.channels import modem, modem_channel
 from mts_dialler.channels.modem import ModemLine
@@ -39,6 +40,8 @@ from mts_dialler.testing import eventually
 from mts_metersim.log import CallLog
 from mts_metersim.modem_bank import BankModem, running_bank, to_host_and_port
 from mts_metersim.modem_plan import ModemSpec, Outcome, Plan, Subscriber
+from mts_metersim.testing import far_end
+from mts_stack.scrapes import Scrape
 
 NUMBER = "07700900001"
 SECONDS = 5.0
@@ -75,15 +78,12 @@ class Meter:
             self.heard += data
             writer.write(data.upper())
         self.open -= 1
-        writer.close()
 
 
 @pytest.fixture
 async def meter() -> AsyncIterator[Meter]:
     there = Meter()
-    server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
-    there.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with far_end(there.serve) as there.port:
         yield there
 
 
@@ -155,10 +155,13 @@ async def test_a_call_carries_bytes_both_ways_and_is_hung_up(tmp_path: Path, met
         assert meter.calls == 2
 
 
-async def test_a_gsm_line_tells_its_signal_and_takes_a_refused_bearer(tmp_path: Path, meter: Meter) -> None:
+async def test_a_gsm_line_tells_its_signal_and_takes_a_refused_bearer(
+    tmp_path: Path, meter: Meter, metered: Callable[[], Scrape]
+) -> None:
     async with bank(tmp_path, at(meter), ModemSpec("m1", kind="gsm", signal=11, refuses=("+CBST", "X"))) as modems:
         channel = await modems.line(kind="gsm").call("+447700900001".replace("+44", "0"), None)
         assert channel.facts[0] == NameValue(name="Signal strength", value="-91 dBm")
+        assert metered().levels(metrics.LINE_SIGNAL) == [-91]
         await channel.close()
 
 
@@ -533,9 +536,7 @@ def test_the_same_holds_on_the_event_loop_of_the_service(tmp_path: Path) -> None
             directory = tmp_path / str(number)
             directory.mkdir()
             there = Meter()
-            server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
-            there.port = server.sockets[0].getsockname()[1]
-            async with server:
+            async with far_end(there.serve) as there.port:
                 await test(directory, there)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

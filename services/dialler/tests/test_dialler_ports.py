@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import termios
 import threading
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ from mts_dialler.protocols.parity import CharacterCodec, CharacterFormat
 from mts_metersim.log import CallLog
 from mts_metersim.modem_bank import running_bank, to_host_and_port
 from mts_metersim.modem_plan import ModemSpec, Plan, Subscriber
+from mts_metersim.testing import far_end
 
 SECONDS = 5.0
 
@@ -56,7 +57,7 @@ class Far:
         data = b""
         async with asyncio.timeout(SECONDS):
             while len(data) < count:
-                with contextlib.suppress(BlockingIOError):
+                with suppress(BlockingIOError):
                     data += os.read(self.master, count - len(data))
                 await asyncio.sleep(0.001)
         return data
@@ -207,7 +208,7 @@ async def test_a_line_of_one_speed_never_changes_it(far: Far) -> None:
 # --- behind a server
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def tcp_serial_server(device: Path) -> AsyncIterator[str]:
     """Bytes alone, as a terminal server in raw mode passes them on."""
     over = asyncio.Event()
@@ -216,23 +217,20 @@ async def tcp_serial_server(device: Path) -> AsyncIterator[str]:
         port = open_serial(str(device), 9600, EIGHT_NONE_ONE)
 
         async def up() -> None:
-            with contextlib.suppress(LineDropped):
+            with suppress(LineDropped):
                 while True:
                     writer.write(await port.read(1000, 60))
 
         going_up = asyncio.create_task(up())
-        with contextlib.suppress(ConnectionError):
+        with suppress(ConnectionError):
             while data := await reader.read(1000):
                 await port.write(data, SECONDS)
         await port.close()
         await going_up
-        writer.close()
-        await writer.wait_closed()
         over.set()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with far_end(serve) as port:
+        yield f"tcp://127.0.0.1:{port}"
         async with asyncio.timeout(SECONDS):
             await over.wait()
 
@@ -243,19 +241,14 @@ async def test_a_modem_behind_a_tcp_serial_server_is_hung_up_by_escape(tmp_path:
     async def meter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1000):
             writer.write(data.upper())
-        writer.close()
-        await writer.wait_closed()
         ended.set()
 
-    server = await asyncio.start_server(meter, "127.0.0.1", 0)
-    number = Subscriber(to=f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    plan = Plan((ModemSpec("m1", dtr_wired=False),), {"0770": number}, 0)
     with CallLog(None) as log:
-        async with (
-            server,
-            running_bank(plan, tmp_path, to_host_and_port, log),
-            tcp_serial_server(tmp_path / "m1") as url,
-        ):
+        async with AsyncExitStack() as stack:
+            number = Subscriber(to=f"127.0.0.1:{await stack.enter_async_context(far_end(meter))}")
+            plan = Plan((ModemSpec("m1", dtr_wired=False),), {"0770": number}, 0)
+            await stack.enter_async_context(running_bank(plan, tmp_path, to_host_and_port, log))
+            url = await stack.enter_async_context(tcp_serial_server(tmp_path / "m1"))
             settings = LineSettings(
                 name="far", device=url, command_seconds=0.5, reset_pause_seconds=0, guard_seconds=0.1, settle_seconds=0
             )
@@ -290,7 +283,7 @@ class TerminalServer:
         self._manager = PortManager(cast(Any, self.port), cast(Any, self))
         reading = threading.Thread(target=self._read)
         reading.start()
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             while data := self._caller.recv(1000):
                 self.port.write(b"".join(self._manager.filter(data)))
         self.port.close()
@@ -298,14 +291,14 @@ class TerminalServer:
         self._caller.close()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, TypeError):
+        with suppress(OSError, TypeError):
             while self.port.is_open:
                 self.write(b"".join(self._manager.escape(self.port.read(self.port.in_waiting or 1))))
                 self._manager.check_modem_lines()
 
     def stop(self) -> None:
         if self._caller is not None:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 self._caller.shutdown(socket.SHUT_RDWR)
         else:
             socket.create_connection(self._listener.getsockname()).close()

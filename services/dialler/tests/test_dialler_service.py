@@ -7,7 +7,7 @@ import gzip
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -45,6 +45,7 @@ from mts_dialler.testing import eventually
 from mts_metersim.log import CallLog
 from mts_metersim.modem_bank import running_bank, to_host_and_port
 from mts_metersim.modem_plan import ModemSpec, Plan, Subscriber
+from mts_metersim.testing import far_end
 from mts_stack.processes import free_ports
 
 KEY = Fernet.generate_key().decode()
@@ -162,17 +163,13 @@ def a_call(port: int) -> GrantedCall:
     )
 
 
-@asynccontextmanager
-async def meter(answer: bytes) -> AsyncIterator[int]:
+def meter(answer: bytes) -> AbstractAsyncContextManager[int]:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(6)
         writer.write(answer)
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    return far_end(talk)
 
 
 async def test_a_granted_test_is_read_and_told_over_the_broker(scheduler: Scheduler, settings: DiallerSettings) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.fernet import Fernet
@@ -15,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mts_common import telemetry
+from mts_common import metrics, telemetry
 from mts_common.messages import (
     AttemptTimes,
     CallFinished,
@@ -37,6 +39,7 @@ from mts_dialler.errors import (
     AddressForbidden,
     BadCredentials,
     ConnectRefused,
+    DialBusy,
     DiallerError,
     LineDropped,
     MeterSilent,
@@ -44,6 +47,7 @@ from mts_dialler.errors import (
 from mts_dialler.line import Line
 from mts_dialler.session import run_call
 from mts_dialler.testing import ManualClock, OwnScriptedChannel, ScriptedChannel, eventually
+from mts_stack.scrapes import Scrape
 
 CALL_ID = UUID(int=5)
 VAULT = Vault([Fernet.generate_key().decode()])
@@ -180,6 +184,19 @@ async def test_a_test_is_read_and_told_after_the_hang_up() -> None:
     assert bench.dial.channels[0].closed
     for word in ("dialling 203.0.113.7:4059", "connected", "2f3f210d0a", "hung up"):
         assert word in bench.traces()[0]
+
+
+async def test_attempts_are_counted_by_how_they_ended_and_calls_are_timed(metered: Callable[[], Scrape]) -> None:
+    before = metered()
+    bench = Bench(read_well, refusals=(None, DialBusy("the number is in another call")))
+    await bench.run(a_call(a_test(1)))
+    await bench.run(a_call(a_test(2)))
+    shown = metered()
+    for labels in ({"mts_outcome": "success", "mts_failure": ""}, {"mts_outcome": "error", "mts_failure": "busy"}):
+        ended = {**labels, "mts_transport": "tcp"}
+        assert shown.value(metrics.ATTEMPTS, **ended) == before.value(metrics.ATTEMPTS, **ended) + 1
+    for timed in (metrics.CALL_DURATION, metrics.ATTEMPT_DURATION):
+        assert shown.value(timed) == before.value(timed) + 2
 
 
 async def test_what_a_line_of_ours_is_like_stands_among_the_meters_properties_and_in_the_trace() -> None:
@@ -437,3 +454,12 @@ async def test_the_spans_of_a_call_belong_to_its_tests(monkeypatch: pytest.Monke
         other.split("-")[1],
     ]
     assert bench.told[1].report.traceparent == bench.told[1].finished.traceparent
+
+
+async def test_a_device_s_own_zone_is_that_of_its_clock_else_its_meter_type_s() -> None:
+    bench = Bench(read_well, read_well, read_well)
+    equipment = replace(bench.equipment, zones={"ELSTERA1700": ZoneInfo("Europe/Paris")})
+    device = {"device_id": "8796541235874587", "zone": "Europe/London"}
+    call = a_call(a_test(1, device=device), a_test(2, device={**device, "zone": None}), a_test(3))
+    await run_call(equipment, bench.dial, call, bench.told.append)
+    assert [terms.zone.key for terms in bench.driver.terms] == ["Europe/London", "Europe/Paris", "Europe/Paris"]

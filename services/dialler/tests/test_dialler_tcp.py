@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from ipaddress import ip_address
 from typing import Any
 
@@ -18,28 +17,10 @@ from mts_dialler.channels import tcp
 from mts_dialler.channels.inbox import PAUSE_ABOVE
 from mts_dialler.errors import ConnectRefused, ConnectTimeout, DiallerError, LineDropped, LineFault, MeterSilent
 from mts_dialler.testing import eventually
+from mts_metersim.testing import far_end
 
 HERE = ip_address("127.0.0.1")
 SECONDS = 5.0
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def meter(talk: Talk) -> AsyncIterator[int]:
-    """A far end that does `talk` with each caller; its port."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await talk(reader, writer)
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -62,7 +43,7 @@ async def test_bytes_travel_both_ways() -> None:
         writer.write(await reader.readexactly(5))
         await writer.drain()
 
-    async with meter(echo) as port:
+    async with far_end(echo) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         await channel.write(b"/?!\r\n", SECONDS)
         heard = b""
@@ -77,7 +58,7 @@ async def test_what_came_before_the_end_is_read_before_the_end_is_told() -> None
         writer.write(b"B0")
         await writer.drain()
 
-    async with meter(last_words) as port:
+    async with far_end(last_words) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         await eventually(lambda: channel._inbox.ended)
         assert await channel.read(100, SECONDS) == b"B0"
@@ -87,7 +68,7 @@ async def test_what_came_before_the_end_is_read_before_the_end_is_told() -> None
 
 
 async def test_silence_is_told_after_its_time() -> None:
-    async with meter(silence) as port:
+    async with far_end(silence) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         with pytest.raises(MeterSilent):
             await channel.read(100, 0.01)
@@ -99,7 +80,7 @@ async def test_a_read_that_waits_is_woken_by_a_reset() -> None:
         await reader.read(1)
         writer.transport.abort()
 
-    async with meter(reset) as port:
+    async with far_end(reset) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         await channel.write(b"xy", SECONDS)
         with pytest.raises(LineDropped):
@@ -116,7 +97,7 @@ async def eventually_writes(channel: tcp.TcpChannel) -> None:
 
 
 async def test_a_line_that_takes_no_bytes_is_dropped() -> None:
-    async with meter(deafness) as port:
+    async with far_end(deafness) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         with pytest.raises(LineDropped, match="took no bytes"):
             await channel.write(bytes(64 * 1024 * 1024), 0.05)
@@ -130,7 +111,7 @@ async def test_unread_bytes_are_bounded() -> None:
             writer.write(bytes(65536))
             await writer.drain()
 
-    async with meter(flood) as port:
+    async with far_end(flood) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         await eventually(lambda: channel._inbox._paused)
         assert len(channel._inbox._unread) <= PAUSE_ABOVE + tcp._CHUNK
@@ -142,7 +123,7 @@ async def test_unread_bytes_are_bounded() -> None:
 
 
 async def test_closing_leaves_no_socket_and_may_be_repeated() -> None:
-    async with meter(silence) as port:
+    async with far_end(silence) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         assert open_lines(port) == 1
         await channel.close()
@@ -155,7 +136,7 @@ async def test_closing_leaves_no_socket_and_may_be_repeated() -> None:
 
 
 async def test_a_close_that_is_cancelled_leaves_no_socket() -> None:
-    async with meter(deafness) as port:
+    async with far_end(deafness) as port:
         channel = await tcp.connect([HERE], port, SECONDS)
         with pytest.raises(LineDropped):
             await channel.write(bytes(64 * 1024 * 1024), 0.01)
@@ -175,7 +156,7 @@ async def test_a_closed_port_refuses() -> None:
 
 
 async def test_the_next_address_is_tried_when_the_first_refuses() -> None:
-    async with meter(silence) as port:
+    async with far_end(silence) as port:
         channel = await tcp.connect([ip_address("127.9.9.9"), HERE], port, SECONDS)
         await channel.close()
 
@@ -233,7 +214,7 @@ async def test_an_error_of_the_system_becomes_one_of_ours(
 
 
 async def test_a_thousand_lines_are_open_at_once() -> None:
-    async with meter(silence) as port:
+    async with far_end(silence) as port:
         async with asyncio.TaskGroup() as group:
             dials = [group.create_task(tcp.connect([HERE], port, 30.0)) for _ in range(1000)]
         channels = [dial.result() for dial in dials]

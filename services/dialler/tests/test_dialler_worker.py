@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mts_common import topology
+from mts_common import metrics, topology
 from mts_common.messages import (
     AttemptFinished,
     AttemptReport,
@@ -42,6 +42,7 @@ from mts_dialler.lines import TcpLines
 from mts_dialler.telling import Teller
 from mts_dialler.testing import ManualClock, ScriptedChannel, eventually
 from mts_dialler.worker import LeaseNotHeld, Pace, Worker
+from mts_stack.scrapes import Scrape
 
 LEASE_SECONDS = 120.0
 
@@ -53,7 +54,8 @@ TOLD_KINDS: dict[str, type[Message]] = {model.kind: model for model in (AttemptR
 class FakeScheduler:
     """Hands out `work`, one call a line; keeps every question."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
         self.work: deque[GrantedCall] = deque()
         self.alive = True  # does it answer at all?
         self.lose_answers = 0  # so many grants are made but their answers lost
@@ -76,13 +78,21 @@ class FakeScheduler:
         timeout: float,  # noqa: ASYNC109
     ) -> Reply:
         await asyncio.sleep(0)
-        answer = await {
+        serve = {
             topology.CALL_WANTS: self._on_want,
             topology.DIALLER_ALIVES: self._on_alive,
             topology.CALL_RELEASES: self._on_release,
-        }[queue](item)
-        if not self.alive:
-            raise NoReply("away")
+        }[queue]
+        answering = asyncio.ensure_future(serve(item))
+        late = asyncio.ensure_future(self._clock.sleep(timeout))
+        try:
+            await asyncio.wait([answering, late], return_when=asyncio.FIRST_COMPLETED)
+            if not (self.alive and answering.done()):
+                raise NoReply("away" if not self.alive else "late")
+            answer = answering.result()
+        finally:
+            answering.cancel()
+            late.cancel()
         assert isinstance(answer, reply_model)
         return answer
 
@@ -188,16 +198,16 @@ class FilteredLines(TcpLines):
 
 
 class Bench:
-    def __init__(self, lines: int = 4, filters: Sequence[str] = ("",)) -> None:
+    def __init__(self, lines: int = 4, filters: Sequence[str] = ("",), want_seconds: float = 5.0) -> None:
         self.clock = ManualClock()
-        self.scheduler = FakeScheduler()
+        self.scheduler = FakeScheduler(self.clock)
         self.broker = FakeBroker()
         self.meters = Meters()
         self.stop = asyncio.Event()
         equipment = Equipment(
             dialler="d", drivers={"ANY": self.meters}, open_password=lambda sealed: sealed, clock=self.clock
         )
-        pace = Pace(calls_per_ask=3)
+        pace = Pace(calls_per_ask=3, want_seconds=want_seconds)
         teller = Teller(self.broker, self.clock)
         banks = [FilteredLines(number_filter, lines, self.meters.dial, self.clock) for number_filter in filters]
         self.worker = Worker(equipment, banks, Transport.TCP, self.scheduler, teller, pace)
@@ -346,6 +356,17 @@ async def test_a_grant_that_comes_when_the_lease_has_run_out_is_given_back_undon
         assert bench.meters.channels == {}
 
 
+async def test_a_grant_whose_answer_took_a_whole_lease_is_given_back_though_the_lease_was_renewed_meanwhile() -> None:
+    call = a_call(1)
+    async with working(Bench(want_seconds=2 * LEASE_SECONDS)) as bench:
+        await eventually(lambda: bool(bench.scheduler.wants))
+        await bench.advance_until(lambda: bench.clock.monotonic() > LEASE_SECONDS)
+        assert bench.worker.holds_lease
+        bench.scheduler.add(call)
+        await eventually(lambda: bench.scheduler.released == [call.call_id])
+        assert bench.meters.channels == {}
+
+
 async def test_a_process_that_was_stopped_beyond_its_lease_hangs_up_before_it_renews() -> None:
     async with working(Bench()) as bench:
         bench.meters.busy = {1}
@@ -458,3 +479,22 @@ async def test_a_drain_ends_though_nobody_answers() -> None:
         await bench.drained()
         assert bench.meters.open() == 0
         assert bench.scheduler.released == []
+
+
+async def test_lines_are_free_busy_or_resting(metered: Callable[[], Scrape]) -> None:
+    def lines(state: str) -> list[float]:
+        return metered().levels(metrics.LINES, mts_state=state, mts_transport="tcp")
+
+    bench = Bench(lines=3)
+    bench.meters.busy = {1}
+    bench.meters.faults = []
+    async with working(bench):
+        await eventually(lambda: lines("free") == [3])
+        bench.scheduler.add(a_call(1))
+        await eventually(lambda: (lines("free"), lines("busy"), lines("resting")) == ([2], [1], [0]))
+        bench.meters.faults = [LineFault("no sockets left")]
+        bench.scheduler.add(a_call(2))
+        await eventually(lambda: (lines("free"), lines("busy"), lines("resting")) == ([1], [1], [1]))
+        assert metered().levels(metrics.ACTIVE_CALLS, mts_transport="tcp") == [1]
+        await bench.drained()
+    assert lines("free") == []

@@ -1,4 +1,4 @@
-"""`python -m mts_gateway`: run the service, migrate its schema, keep its clients and tokens."""
+"""`python -m mts_gateway`: run the service, migrate its schema, keep its clients and tokens, and its dead letters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from mts_common import database, service
+from mts_common.commands import dead_letter_commands
 from mts_common.database import Statements
 from mts_gateway import runtime
 from mts_gateway.clients import (
@@ -32,13 +33,16 @@ client = typer.Typer(no_args_is_help=True, help="The clients of the API.")
 token = typer.Typer(no_args_is_help=True, help="Their access tokens.")
 app.add_typer(client, name="client")
 app.add_typer(token, name="token")
+app.add_typer(dead_letter_commands("gateway", GatewaySettings), name="dead")
 
 
 class Scope(StrEnum):
-    """What a token may do: the MTS API, or the administration."""
+    """What a token may do: the MTS API, the administration, the contract meters API."""
 
     MTS = "mts"
     ADMIN = "admin"
+    WARRANTY_READ = "warranty:read"
+    WARRANTY_WRITE = "warranty:write"
 
 
 class Dialect(StrEnum):

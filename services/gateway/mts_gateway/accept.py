@@ -6,13 +6,14 @@ Single tests that come in at the same time share a commit; a batch has its own.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mts_common import database, failpoints
+from mts_common import database, failpoints, metrics
 from mts_common.database import Connection, Pool
-from mts_common.messages import RunWindow, TestRequested
+from mts_common.messages import RegisteredDevice, RunWindow, TestRequested
 from mts_common.outbox import Outbox
 from mts_common.security import Vault
 from mts_gateway import idempotency, refusals
@@ -20,6 +21,7 @@ from mts_gateway.batcher import Batcher
 from mts_gateway.idempotency import Binding, Key
 from mts_gateway.new_test import NewTest
 from mts_gateway.refusals import Refused
+from mts_gateway.registry.matching import Sought, find_devices
 
 STORE_SECONDS = 20.0
 THREAD_FROM = 50  # from so many tests on, sealing and encoding would hold up the event loop
@@ -66,6 +68,21 @@ class Placed:
     order: Order
     test_ids: Sequence[int]
     batch_id: int | None
+
+    @property
+    def sought(self) -> list[Sought]:
+        """What the tests say of their meters."""
+        return [
+            Sought(
+                test_id,
+                self.order.client_id,
+                test.address.canonical,
+                test.meter_type,
+                test.outstation_address,
+                test.serial_number,
+            )
+            for test_id, test in zip(self.test_ids, self.order.tests, strict=True)
+        ]
 
     @property
     def binding(self) -> Binding:
@@ -141,6 +158,7 @@ class Acceptor:
             failpoints.reach("gateway.accepting")
         failpoints.reach("gateway.accepted")
         self._wake()
+        _measure(new)
         return [_answer(one, one.held(bindings)) for one in placed]
 
     async def _reserve(self, connection: Connection, orders: Sequence[Order]) -> tuple[datetime, list[Placed]]:
@@ -158,33 +176,37 @@ class Acceptor:
         if batches:
             ids, clients = [one.batch_id for one in batches], [one.order.client_id for one in batches]
             await connection.execute(self._sql["insert_batches"], ids, clients, received_at)
-        messages, columns = await self._prepare(placed, received_at)
+        devices = await find_devices(connection, [sought for one in placed for sought in one.sought])
+        messages, columns = await self._prepare(placed, devices, received_at)
         await connection.execute(self._sql["insert_tests"], *columns, received_at, self._settle_seconds)
         for start in range(0, len(messages), OUTBOX_ROWS):
             await self._outbox.put(connection, messages[start : start + OUTBOX_ROWS])
 
     async def _prepare(
-        self, placed: Sequence[Placed], received_at: datetime
+        self, placed: Sequence[Placed], devices: Mapping[int, RegisteredDevice], received_at: datetime
     ) -> tuple[list[TestRequested], list[list[object]]]:
         """What is told, and the same as the columns of the statement."""
         if sum(len(one.test_ids) for one in placed) < THREAD_FROM:
-            return self._encode(placed, received_at)
-        return await asyncio.to_thread(self._encode, placed, received_at)
+            return self._encode(placed, devices, received_at)
+        return await asyncio.to_thread(self._encode, placed, devices, received_at)
 
     def _encode(
-        self, placed: Sequence[Placed], received_at: datetime
+        self, placed: Sequence[Placed], devices: Mapping[int, RegisteredDevice], received_at: datetime
     ) -> tuple[list[TestRequested], list[list[object]]]:
         messages = [
-            self._message(one, test_id, test, received_at)
+            self._message(one, test_id, test, devices.get(test_id), received_at)
             for one in placed
             for test_id, test in zip(one.test_ids, one.order.tests, strict=True)
         ]
         columns: list[list[object]] = [[getattr(message, name) for message in messages] for name in _COLUMNS]
         columns.append([test.survey_date for one in placed for test in one.order.tests])
         columns.append([write_windows(message.run_windows) for message in messages])
+        columns.append([message.device.device_id if message.device else None for message in messages])
         return messages, columns
 
-    def _message(self, one: Placed, test_id: int, test: NewTest, received_at: datetime) -> TestRequested:
+    def _message(
+        self, one: Placed, test_id: int, test: NewTest, device: RegisteredDevice | None, received_at: datetime
+    ) -> TestRequested:
         return TestRequested(
             test_id=test_id,
             client_id=one.order.client_id,
@@ -203,8 +225,23 @@ class Acceptor:
             survey_days=test.survey_days,
             survey_from=test.survey_from(received_at.date()),
             run_windows=one.order.run_windows,
+            device=device,
             traceparent=one.order.traceparent,
         )
+
+
+def _measure(placed: Sequence[Placed]) -> None:
+    for one in placed:
+        kinds = Counter((test.immediate, test.address.transport) for test in one.order.tests)
+        for (immediate, transport), count in kinds.items():
+            metrics.ACCEPTED.add(
+                count,
+                {
+                    "mts.client_id": str(one.order.client_id),
+                    "mts.lane": "immediate" if immediate else "overnight",
+                    "mts.transport": transport,
+                },
+            )
 
 
 def write_windows(windows: Sequence[RunWindow] | None) -> list[object] | None:

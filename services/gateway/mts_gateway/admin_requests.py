@@ -51,7 +51,7 @@ def _scopes(fields: Fields) -> tuple[str, ...]:
     if given is None:
         return NewToken(0).scopes
     if not isinstance(given, list) or not given or not all(scope in SCOPES for scope in given):
-        fields.fault("scopes", f"must be a list of {' and '.join(SCOPES)}")
+        fields.fault("scopes", f"must be a list of {', '.join(SCOPES)}")
         return ()
     return tuple(scope for scope in SCOPES if scope in given)
 

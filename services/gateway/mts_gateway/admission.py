@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.database import Pool
 from mts_common.messages import RunWindow
 from mts_common.security import token_digest
@@ -73,6 +73,7 @@ class Admission:
         if not row["allowed"]:
             return refusals.forbidden(scope)
         if row["call_number"] > self._limits.calls_per_window:
+            metrics.RATE_LIMITED.add(1, {"mts.client_id": str(row["client_id"])})
             seconds = max(1, row["seconds_left"])
             return refusals.too_many_requests(seconds, self._limits.calls_per_window, self._limits.window_seconds)
         return Caller(row["client_id"], row["dialect"], read_windows(row["run_windows"]))

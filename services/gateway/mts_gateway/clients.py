@@ -13,7 +13,7 @@ from mts_common.messages import RunWindow
 from mts_gateway.accept import write_windows
 from mts_gateway.render import GROUPED, show_client, show_token
 
-SCOPES = ("mts", "admin")
+SCOPES = ("mts", "admin", "warranty:read", "warranty:write")
 DEFAULT_VALID_DAYS = 365
 MAX_VALID_DAYS = 3650
 MAX_NAME = 100

@@ -144,6 +144,7 @@ async def admitted(request: ApiRequest, needed: SecurityScopes) -> Caller:
 MTS = Security(admitted, scopes=["mts"])
 ADMIN = Security(admitted, scopes=["admin"])
 MtsCaller = Annotated[Caller, MTS]
+AdminCaller = Annotated[Caller, ADMIN]
 
 
 async def apart(work: Callable[[bytes], Result], body: bytes) -> Result:

@@ -1,4 +1,6 @@
-"""Forgetting what nobody may ask for any more: idempotency keys after a day, tests and batches after `keep_days`."""
+"""Forgetting what nobody may ask for any more: idempotency keys after a day, users' tokens that have expired, failed
+logins of past minutes, the rest after `keep_days`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from mts_common import database
+from mts_common import database, dead_letters
 from mts_common.database import Pool
 
 PAUSE_SECONDS = 600.0
@@ -35,8 +37,11 @@ class Housekeeping:
     async def tidy(self) -> None:
         """Forget all that is old enough."""
         await self._repeat("forget_keys")
+        await self._repeat("forget_user_tokens")
+        await self._repeat("forget_failed_logins")
         await self._repeat("forget_tests", self._keep_days)
         await self._repeat("forget_batches", self._keep_days)
+        await dead_letters.forget(self._pool, "gateway", self._keep_days)
 
     async def _repeat(self, name: str, *arguments: object) -> None:
         while True:

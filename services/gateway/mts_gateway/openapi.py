@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 from mts_common.catalogue import CATALOGUE
 from mts_gateway import schemas
 from mts_gateway.fields import MAX_ID
-from mts_gateway.schemas import Schema, ref
+from mts_gateway.openapi_parts import method, open_method, path_parameter, query_parameter, response
+from mts_gateway.operations import document as operations
+from mts_gateway.schemas import COUNT, ID, TIME, Schema, ref
 from mts_gateway.settings import Limits
 
-_TIME = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
-_ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -40,10 +38,10 @@ def document(limits: Limits) -> Schema:
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": {**_commands(limits), **_queries(limits), **_admin(), **_service()},
+        "paths": {**_commands(limits), **_queries(limits), **_admin(), **operations.paths(), **_service()},
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": schemas.components(limits),
+            "schemas": {**schemas.components(limits), **operations.components()},
         },
     }
 
@@ -52,45 +50,43 @@ def _commands(limits: Limits) -> Schema:
     batch = {"type": "array", "minItems": 1, "maxItems": limits.max_batch_tests, "items": ref("TestRequest")}
     return {
         "/MTS/test-request": {
-            "post": _method("Request a test", ref("TestAccepted"), body=ref("TestRequest"), parameters=[_KEY])
+            "post": method("Request a test", ref("TestAccepted"), body=ref("TestRequest"), parameters=[_KEY])
         },
         "/MTS/batch-request": {
-            "post": _method(
-                "Request a batch of tests, all or none", ref("BatchAccepted"), body=batch, parameters=[_KEY]
-            )
+            "post": method("Request a batch of tests, all or none", ref("BatchAccepted"), body=batch, parameters=[_KEY])
         },
-        "/MTS/test-cancel": {"delete": _method("Cancel a pending test", ref("TestAccepted"), body=ref("TestCancel"))},
+        "/MTS/test-cancel": {"delete": method("Cancel a pending test", ref("TestAccepted"), body=ref("TestCancel"))},
         "/MTS/batch-cancel": {
-            "delete": _method("Cancel the pending tests of a batch", ref("BatchCancelled"), body=ref("BatchCancel"))
+            "delete": method("Cancel the pending tests of a batch", ref("BatchCancelled"), body=ref("BatchCancel"))
         },
     }
 
 
 def _queries(limits: Limits) -> Schema:
-    test_id, batch_id = _query("testId", _ID, required=True), _query("batchId", _ID, required=True)
+    test_id, batch_id = query_parameter("testId", ID, required=True), query_parameter("batchId", ID, required=True)
     return {
         "/MTS/test-status": {
-            "get": _method("What is known of a test", ref("TestStatus"), parameters=[test_id, _ACCEPT])
+            "get": method("What is known of a test", ref("TestStatus"), parameters=[test_id, _ACCEPT])
         },
-        "/MTS/batch-status": {"get": _method("A summary of a batch", ref("BatchStatus"), parameters=[batch_id])},
-        "/MTS/test-search": {"get": _method("Find tests", ref("Found"), parameters=_search(limits))},
+        "/MTS/batch-status": {"get": method("A summary of a batch", ref("BatchStatus"), parameters=[batch_id])},
+        "/MTS/test-search": {"get": method("Find tests", ref("Found"), parameters=_search(limits))},
         "/MTS/test-trace": {
-            "get": _method("What went over the wire in an own test", ref("Trace"), parameters=[test_id])
+            "get": method("What went over the wire in an own test", ref("Trace"), parameters=[test_id])
         },
-        "/MTS/limits": {"get": _method("The limits in force", ref("Limits"))},
-        "/MTS/meter-types": {"get": _method("The catalogue", {"type": "array", "items": ref("MeterType")})},
+        "/MTS/limits": {"get": method("The limits in force", ref("Limits"))},
+        "/MTS/meter-types": {"get": method("The catalogue", {"type": "array", "items": ref("MeterType")})},
     }
 
 
 def _search(limits: Limits) -> list[Schema]:
     return [
-        _query("fromTime", _TIME, required=True),
-        _query("toTime", _TIME),
-        _query("requestReference", {"type": "string", "maxLength": 100}),
-        _query("meterType", {"type": "string", "maxLength": 64, "examples": list(CATALOGUE)[:1]}),
-        _query("remoteAddress", {"type": "string", "maxLength": 400}),
-        _query("status", {"enum": ["ALL", "COMPLETED", "PENDING"], "default": "ALL"}),
-        _query(
+        query_parameter("fromTime", TIME, required=True),
+        query_parameter("toTime", TIME),
+        query_parameter("requestReference", {"type": "string", "maxLength": 100}),
+        query_parameter("meterType", {"type": "string", "maxLength": 64, "examples": list(CATALOGUE)[:1]}),
+        query_parameter("remoteAddress", {"type": "string", "maxLength": 400}),
+        query_parameter("status", {"enum": ["ALL", "COMPLETED", "PENDING"], "default": "ALL"}),
+        query_parameter(
             "limit",
             {
                 "type": "integer",
@@ -99,27 +95,29 @@ def _search(limits: Limits) -> list[Schema]:
                 "default": limits.default_search_limit,
             },
         ),
-        _query("offset", {**_COUNT, "maximum": MAX_ID, "default": 0}),
-        _query("reverseOrder", {"type": "boolean", "default": False}),
+        query_parameter("offset", {**COUNT, "maximum": MAX_ID, "default": 0}),
+        query_parameter("reverseOrder", {"type": "boolean", "default": False}),
     ]
 
 
 def _admin() -> Schema:
     clients = schemas.structure({"clients": {"type": "array", "items": ref("Client")}})
     tokens = schemas.structure({"tokens": {"type": "array", "items": ref("Token")}})
-    deleted = schemas.structure({"tokenId": _ID})
+    deleted = schemas.structure({"tokenId": ID})
     return {
         "/MTS/admin/clients": {
-            "post": _method("Create a client", ref("Client"), body=ref("NewClient")),
-            "get": _method("List the clients", clients),
+            "post": method("Create a client", ref("Client"), body=ref("NewClient")),
+            "get": method("List the clients", clients),
         },
         "/MTS/admin/tokens": {
-            "post": _method("Create a token; its secret is shown this once", ref("TokenSecret"), body=ref("NewToken")),
-            "get": _method("List the tokens", tokens),
+            "post": method("Create a token; its secret is shown this once", ref("TokenSecret"), body=ref("NewToken")),
+            "get": method("List the tokens", tokens),
         },
-        "/MTS/admin/tokens/{tokenId}": {"delete": _method("Delete a token", deleted, parameters=[_path("tokenId")])},
+        "/MTS/admin/tokens/{tokenId}": {
+            "delete": method("Delete a token", deleted, parameters=[path_parameter("tokenId")])
+        },
         "/MTS/admin/tests/{testId}/trace": {
-            "get": _method("What went over the wire in a test", ref("Trace"), parameters=[_path("testId")])
+            "get": method("What went over the wire in a test", ref("Trace"), parameters=[path_parameter("testId")])
         },
     }
 
@@ -127,58 +125,13 @@ def _admin() -> Schema:
 def _service() -> Schema:
     health = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
     return {
-        "/MTS/service-status": {"get": _open("Version and status of the service", ref("ServiceStatus"))},
-        "/MTS/openapi.json": {"get": _open("This document", {"type": "object"})},
-        "/openapi.json": {"get": _open("This document", {"type": "object"})},
-        "/health/live": {"get": _open("Whether the process works", health, {"503": _answer("It does not", health)})},
-        "/health/ready": {"get": _open("Whether requests can be served", health, {"503": _answer("Not now", health)})},
-    }
-
-
-def _method(summary: str, answer: Schema, *, body: Schema | None = None, parameters: Sequence[Schema] = ()) -> Schema:
-    method: dict[str, object] = {
-        "summary": summary,
-        "responses": {
-            "200": _answer("Done", answer),
-            "400": _answer("The request is not valid; nothing was done", ref("Details")),
-            "401": _answer("There is no valid access token", ref("Details"), ("WWW-Authenticate",)),
-            "403": _answer("The access token does not have the scope", ref("Details")),
-            "429": _answer("The client has no calls left in this window", ref("TooMany"), ("Retry-After",)),
-            "500": _answer("A fault of the server", ref("Details")),
-            "503": _answer("Not now; asking again is safe", ref("Details"), ("Retry-After",)),
+        "/MTS/service-status": {"get": open_method("Version and status of the service", ref("ServiceStatus"))},
+        "/MTS/openapi.json": {"get": open_method("This document", {"type": "object"})},
+        "/openapi.json": {"get": open_method("This document", {"type": "object"})},
+        "/health/live": {
+            "get": open_method("Whether the process works", health, {"503": response("It does not", health)})
+        },
+        "/health/ready": {
+            "get": open_method("Whether requests can be served", health, {"503": response("Not now", health)})
         },
     }
-    if parameters:
-        method["parameters"] = list(parameters)
-    if body is not None:
-        method["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    return method
-
-
-def _open(summary: str, answer: Schema, more: Mapping[str, object] | None = None) -> Schema:
-    """A method that needs no token."""
-    responses = {
-        "200": _answer("Done", answer),
-        "400": _answer("The request is not valid", ref("Details")),
-        "500": _answer("A fault of the server", ref("Details")),
-        "503": _answer("Not now", ref("Details"), ("Retry-After",)),
-    }
-    return {"summary": summary, "security": [], "responses": {**responses, **(more or {})}}
-
-
-def _answer(description: str, schema: Schema, headers: Sequence[str] = ()) -> Schema:
-    answer: dict[str, object] = {
-        "description": description,
-        "content": {"application/json; charset=utf-8": {"schema": schema}},
-    }
-    if headers:
-        answer["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in headers}
-    return answer
-
-
-def _query(name: str, schema: Schema, *, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "schema": schema}
-
-
-def _path(name: str) -> Schema:
-    return {"name": name, "in": "path", "required": True, "schema": _ID}

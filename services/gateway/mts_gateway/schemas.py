@@ -14,11 +14,11 @@ from mts_gateway.settings import Limits
 
 Schema = Mapping[str, object]
 
-_STRING: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-_ID_IN: Schema = {"anyOf": [_ID, {"type": "string", "pattern": "^0*[1-9][0-9]{0,18}$"}]}
-_TIME: Schema = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
+STRING: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+ID_IN: Schema = {"anyOf": [ID, {"type": "string", "pattern": "^0*[1-9][0-9]{0,18}$"}]}
+TIME: Schema = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
 _DAY: Schema = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 _OUTCOME: Schema = {"type": "string", "pattern": "^(PENDING|SUCCESS|PARTIAL SUCCESS|ERROR: .*)$"}
 _VALUE: Schema = {"type": ["number", "string"]}
@@ -39,7 +39,8 @@ def components(limits: Limits) -> Schema:
     return {**_requests(limits), **_answers(), **_results(), **_administration()}
 
 
-def _list(items: Schema) -> Schema:
+def list_of(items: Schema) -> Schema:
+    """A list."""
     return {"type": "array", "items": items}
 
 
@@ -47,7 +48,7 @@ def _text(most: int, **more: object) -> Schema:
     return {"type": "string", "maxLength": most, **more}
 
 
-def _optional(schemas: Mapping[str, Schema]) -> Mapping[str, Schema]:
+def optional(schemas: Mapping[str, Schema]) -> Mapping[str, Schema]:
     """Request parameters that may be absent, null or empty."""
     return {name: {"anyOf": [schema, {"type": "null"}, {"const": ""}]} for name, schema in schemas.items()}
 
@@ -61,7 +62,7 @@ def _requests(limits: Limits) -> Mapping[str, Schema]:
     return {
         "TestRequest": structure(
             {"meterType": {"enum": _names(supported=True)}, "remoteAddress": _text(400, pattern=address)},
-            _optional(
+            optional(
                 {
                     "requestReference": _text(MAX_REFERENCE),
                     "immediate": {"type": "boolean", "default": False},
@@ -74,23 +75,23 @@ def _requests(limits: Limits) -> Mapping[str, Schema]:
                 }
             ),
         ),
-        "TestCancel": structure({"testId": _ID_IN}),
+        "TestCancel": structure({"testId": ID_IN}),
         "BatchCancel": structure(
-            {"batchId": _ID_IN}, _optional({"deleteCompleted": {"type": "boolean", "default": False}})
+            {"batchId": ID_IN}, optional({"deleteCompleted": {"type": "boolean", "default": False}})
         ),
     }
 
 
 def _answers() -> Mapping[str, Schema]:
-    details: Mapping[str, Schema] = {"details": {"type": "array", "items": _STRING, "minItems": 1}}
+    details: Mapping[str, Schema] = {"details": {"type": "array", "items": STRING, "minItems": 1}}
     return {
         "Details": structure(details),
         "TooMany": structure({**details, "retryAfter": {"type": "integer", "minimum": 1}}),
-        "TestAccepted": structure({"testId": _ID}),
-        "BatchAccepted": structure({"batchId": _ID}),
-        "BatchCancelled": structure({"batchId": _ID, "cancelledCount": _COUNT}),
+        "TestAccepted": structure({"testId": ID}),
+        "BatchAccepted": structure({"batchId": ID}),
+        "BatchCancelled": structure({"batchId": ID, "cancelledCount": COUNT}),
         "ServiceStatus": structure(
-            {"serviceVersion": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"}, "status": _STRING}
+            {"serviceVersion": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"}, "status": STRING}
         ),
         "Limits": structure(
             dict.fromkeys(
@@ -104,13 +105,13 @@ def _answers() -> Mapping[str, Schema]:
                     "defaultSearchLimit",
                     "maxBodyBytes",
                 ),
-                _COUNT,
+                COUNT,
             )
         ),
         "MeterType": structure(
             {
                 "meterType": {"enum": _names(supported=False)},
-                "transports": _list({"enum": ["modem", "tcp"]}),
+                "transports": list_of({"enum": ["modem", "tcp"]}),
                 "supported": {"type": "boolean"},
             }
         ),
@@ -118,53 +119,53 @@ def _answers() -> Mapping[str, Schema]:
 
 
 def _results() -> Mapping[str, Schema]:
-    value = {"name": _STRING, "value": _VALUE, "units": _STRING}
-    summary = {"testId": _ID, "meterType": _STRING, "remoteAddress": _STRING, "resultSummary": _OUTCOME}
-    reading = structure({"timestamp": _TIME, "value": {"type": "number"}}, {"status": _list(_STRING)})
-    frame = dict.fromkeys(("time", "direction", "hex", "note"), _STRING)
+    value = {"name": STRING, "value": _VALUE, "units": STRING}
+    summary = {"testId": ID, "meterType": STRING, "remoteAddress": STRING, "resultSummary": _OUTCOME}
+    reading = structure({"timestamp": TIME, "value": {"type": "number"}}, {"status": list_of(STRING)})
+    frame = dict.fromkeys(("time", "direction", "hex", "note"), STRING)
     group = structure(
         {
             "category": {"enum": [category.value for category in RegisterCategory]},
-            "registerValues": _list(structure(value)),
+            "registerValues": list_of(structure(value)),
         }
     )
     return {
-        "RegisterGroups": _list(group),
-        "FlatRegisters": _list(structure({**value, "timestamp": _TIME})),
-        "Survey": _list(structure({"name": _STRING, "units": _STRING, "readings": _list(reading)})),
+        "RegisterGroups": list_of(group),
+        "FlatRegisters": list_of(structure({**value, "timestamp": TIME})),
+        "Survey": list_of(structure({"name": STRING, "units": STRING, "readings": list_of(reading)})),
         "TestStatus": _test_status(),
         "BatchStatus": structure(
             {
-                "batchId": _ID,
-                "totalCount": _COUNT,
-                "completedCount": _COUNT,
-                "status": _list(structure(summary, {"requestReference": _STRING})),
+                "batchId": ID,
+                "totalCount": COUNT,
+                "completedCount": COUNT,
+                "status": list_of(structure(summary, {"requestReference": STRING})),
             }
         ),
         "Found": structure(
             {
-                "totalResultCount": _COUNT,
-                "resultCount": _COUNT,
-                "offset": _COUNT,
-                "results": _list(
+                "totalResultCount": COUNT,
+                "resultCount": COUNT,
+                "offset": COUNT,
+                "results": list_of(
                     structure(
-                        {**summary, "receivedTimestamp": _TIME},
-                        {"completedTimestamp": _TIME, "batchId": _ID, "requestReference": _STRING},
+                        {**summary, "receivedTimestamp": TIME},
+                        {"completedTimestamp": TIME, "batchId": ID, "requestReference": STRING},
                     )
                 ),
             }
         ),
         "Trace": structure(
             {
-                "testId": _ID,
-                "attempts": _list(
+                "testId": ID,
+                "attempts": list_of(
                     structure(
                         {
-                            "attempt": _COUNT,
-                            "startTime": _TIME,
-                            "endTime": _TIME,
+                            "attempt": COUNT,
+                            "startTime": TIME,
+                            "endTime": TIME,
                             "result": _OUTCOME,
-                            "frames": _list(structure(frame)),
+                            "frames": list_of(structure(frame)),
                         }
                     )
                 ),
@@ -178,21 +179,21 @@ def _test_status() -> Schema:
     texts = ("requestReference", "comsSettings", "outstationAddress", "serialNumber", "password", "meterTime")
     return structure(
         {
-            "testId": _ID,
+            "testId": ID,
             "meterType": {"enum": _names(supported=False)},
-            "remoteAddress": _STRING,
-            "surveyDays": _COUNT,
+            "remoteAddress": STRING,
+            "surveyDays": COUNT,
             "result": _OUTCOME,
             "resultSummary": _OUTCOME,
-            "testRequestTime": _TIME,
+            "testRequestTime": TIME,
         },
         {
-            **dict.fromkeys(texts, _STRING),
-            **dict.fromkeys(times, _TIME),
+            **dict.fromkeys(texts, STRING),
+            **dict.fromkeys(times, TIME),
             "surveyDate": _DAY,
-            "statusEvents": _list(_STRING),
-            "meterProperties": _list(structure({"name": _STRING, "value": _STRING})),
-            "profileConfiguration": _list(_STRING),
+            "statusEvents": list_of(STRING),
+            "meterProperties": list_of(structure({"name": STRING, "value": STRING})),
+            "profileConfiguration": list_of(STRING),
             "registers": ref("RegisterGroups"),
             "registerValues": {"anyOf": [ref("RegisterGroups"), ref("FlatRegisters")]},
             "surveyData": ref("Survey"),
@@ -202,33 +203,33 @@ def _test_status() -> Schema:
 
 def _administration() -> Mapping[str, Schema]:
     clock: Schema = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"}
-    window = structure({"opens": clock, "closes": clock, "zone": _STRING})
+    window = structure({"opens": clock, "closes": clock, "zone": STRING})
     token = {
-        "tokenId": _ID,
-        "clientId": _ID,
-        "scopes": _list({"enum": list(SCOPES)}),
+        "tokenId": ID,
+        "clientId": ID,
+        "scopes": list_of({"enum": list(SCOPES)}),
         "dialect": {"enum": list(DIALECTS)},
-        "createdTime": _TIME,
-        "expiresTime": _TIME,
+        "createdTime": TIME,
+        "expiresTime": TIME,
     }
     days = {"type": "integer", "minimum": 1, "maximum": MAX_VALID_DAYS, "default": DEFAULT_VALID_DAYS}
     return {
         "RunWindow": window,
         "Client": structure(
-            {"clientId": _ID, "name": _STRING, "createdTime": _TIME}, {"runWindows": _list(ref("RunWindow"))}
+            {"clientId": ID, "name": STRING, "createdTime": TIME}, {"runWindows": list_of(ref("RunWindow"))}
         ),
         "NewClient": structure(
             {"name": _text(MAX_NAME, minLength=1)},
-            _optional({"runWindows": {"type": "array", "items": ref("RunWindow"), "minItems": 1, "maxItems": 50}}),
+            optional({"runWindows": {"type": "array", "items": ref("RunWindow"), "minItems": 1, "maxItems": 50}}),
         ),
         "Token": structure(token),
-        "TokenSecret": structure({**token, "token": _STRING}),
+        "TokenSecret": structure({**token, "token": STRING}),
         "NewToken": structure(
             {},
-            _optional(
+            optional(
                 {
-                    "client": _ID_IN,
-                    "clientId": {**_ID_IN, "description": "the same as client; one of the two is required"},
+                    "client": ID_IN,
+                    "clientId": {**ID_IN, "description": "the same as client; one of the two is required"},
                     "scopes": {"type": "array", "items": {"enum": list(SCOPES)}, "minItems": 1},
                     "validDays": days,
                     "dialect": {"enum": list(DIALECTS)},

@@ -46,6 +46,17 @@ class GatewaySettings(DatabaseSettings):
     max_body_bytes: int = Field(default=8 * 1024**2, ge=1024, description="Size of a request body")
     max_requests: int = Field(default=1000, ge=1, description="Requests handled at one time; more are put off with 503")
     keep_days: int = Field(default=400, ge=1, description="Days after which a test is forgotten, as in results")
+    gateway_ct_token_ttl: int = Field(
+        default=3600, ge=1, description="Seconds that a carbonTRACK access token is valid"
+    )
+    gateway_ct_require_tls: bool = Field(
+        default=False, description="Refuse carbonTRACK calls that a proxy says came over plain HTTP"
+    )
+    gateway_public_base_url: str | None = Field(
+        default=None,
+        pattern="^https?://[^/]+$",
+        description="Origin in the contract API's links; unset = as asked",
+    )
     settle_after_seconds: float = Field(default=60.0, gt=0, description="When the told are asked what reached them")
 
     @model_validator(mode="after")

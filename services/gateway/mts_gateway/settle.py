@@ -12,16 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.amqp import BROKER_AWAY
 from mts_common.database import Pool
 from mts_common.messages import SettleRequests, SettleRequestsReply, TestRequested
 from mts_common.outbox import Outbox
+from mts_common.pulse import Pulses
 from mts_common.requests import NoReply, Requester
 from mts_common.topology import RESULTS_SETTLES, SCHEDULER_SETTLES, RequestQueue
 
 MOST_TESTS = 5000
 ANSWER_SECONDS = 5.0
+ROUND_SECONDS = 180.0  # more than its statements and its question can take together
 
 _log = logging.getLogger(__name__)
 
@@ -37,25 +39,29 @@ class Settler:
         requester: Requester,
         after_seconds: float,
         wake: Callable[[], None],
+        pulses: Pulses | None = None,
     ) -> None:
         self._pool = pool
         self._sql = sql
         self._outbox = outbox
         self._requester = requester
+        self._pulses = pulses or Pulses()
         self._after_seconds = after_seconds
         self._wake = wake
 
     async def run(self) -> None:
         """Settle until cancelled, at least once a minute."""
         pause = min(60.0, self._after_seconds)
-        while True:
-            try:
-                more = await self.settle_some()
-            except (*database.UNAVAILABLE, *BROKER_AWAY) as error:
-                _log.warning("settling: %s, trying again later", type(error).__name__)
-                more = False
-            if not more:
-                await asyncio.sleep(pause)
+        with self._pulses.part("settler") as pulse:
+            while True:
+                pulse.within(ROUND_SECONDS + pause)
+                try:
+                    more = await self.settle_some()
+                except (*database.UNAVAILABLE, *BROKER_AWAY) as error:
+                    _log.warning("settling: %s, trying again later", type(error).__name__)
+                    more = False
+                if not more:
+                    await asyncio.sleep(pause)
 
     async def settle_some(self) -> bool:
         """Ask about up to `MOST_TESTS` tests; whether there may be more at once."""
@@ -68,12 +74,15 @@ class Settler:
             self._ask(RESULTS_SETTLES, [row["test_id"] for row in rows if not row["results_knows"]]),
         )
         gone = {} if scheduler is None else {"cancelled": scheduler.cancelled, "deleted": scheduler.deleted}
-        lost = _lost(rows, "scheduler", scheduler) | _lost(rows, "results", results)
+        by_scheduler, by_results = _lost(rows, "scheduler", scheduler), _lost(rows, "results", results)
+        lost = by_scheduler | by_results
         async with database.transaction(self._pool) as connection:
             await connection.execute(self._sql["settle"], _known(scheduler), _known(results))
             for why, test_ids in gone.items():
                 await connection.execute(self._sql["remove"], sorted(test_ids), why)
             await self._outbox.put(connection, [_told_again(row) for row in rows if row["test_id"] in lost])
+        metrics.TOLD_AGAIN.add(len(by_scheduler), {"mts.told": "scheduler"})
+        metrics.TOLD_AGAIN.add(len(by_results), {"mts.told": "results"})
         if lost:
             _log.warning("settling: %d tests had not arrived and are told again", len(lost))
             self._wake()

@@ -73,9 +73,7 @@ def application(
     routers: Iterable[APIRouter],
     admission: AdmitsCalls,
     document: Mapping[str, object],
-    *,
-    body_limit: int,
-    at_once: int,
+    bounds: Bounds,
 ) -> Guard:
     """The ASGI application that serves `routers`; `document` is its OpenAPI document."""
     app = FastAPI(
@@ -87,7 +85,7 @@ def application(
     )
     app.openapi = lambda: dict(document)  # type: ignore[method-assign]
     app.state.admission = admission
-    app.state.bounds = Bounds(at_once, body_limit)
+    app.state.bounds = bounds
     for router in routers:
         app.include_router(router)
     return Guard(app)
@@ -128,9 +126,13 @@ async def _unknown_url(_request: Request, _error: Exception) -> ApiResponse:
     return _answer(Refused(404, ["there is nothing at this URL"]))
 
 
+def allowed_verbs(request: Request) -> str:
+    """For Allow, over all routes of the URL; Starlette's own names the verbs of one route."""
+    return ", ".join(sorted(verb for verb in HTTPMethod if _takes(request, verb)))
+
+
 async def _wrong_verb(request: Request, _error: Exception) -> ApiResponse:
-    """Starlette's own Allow names the verbs of one route, but a URL may have several."""
-    allowed = ", ".join(sorted(verb for verb in HTTPMethod if _takes(request, verb)))
+    allowed = allowed_verbs(request)
     details = [f"this URL does not take {request.method}, only {allowed}"]
     return _answer(Refused(405, details, headers={"Allow": allowed}))
 

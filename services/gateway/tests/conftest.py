@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,15 @@ from mts_gateway.testing import (
     make_certificate,
     make_settings,
 )
+from mts_gateway.testing.carbontrack import SUNCO, WINDCO, bearer
+from mts_gateway.testing.carbontrack import load as load_carbontrack
+from mts_gateway.testing.contract_api import client_of
+from mts_gateway.testing.contract_seed import SeededRegistry, contract_seed
 from mts_stack.fixtures import fresh_database, fresh_vhost
 from mts_stack.rabbitmq import vhost_url
 from mts_stack.servers import Servers
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "registry-seed.json"
 
 StartGateway = Callable[..., RunningGateway]
 
@@ -107,4 +113,75 @@ def api(gateway: RunningGateway, owner: Credentials) -> Iterator[httpx.Client]:
 def admin(gateway: RunningGateway, store: Store) -> Iterator[httpx.Client]:
     """Calls of an administrator."""
     with gateway.http(store.new_client(scopes=("admin",)).token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def carbontrack(site: Site) -> Iterator[RunningGateway]:
+    """One with the data of carbontrack.md (9), whose users are not held to a rate."""
+    load_carbontrack(site.store)
+    with site.gateway(rate_limit_calls=1_000_000) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def sunco(carbontrack: RunningGateway) -> Iterator[httpx.Client]:
+    """Calls of the distributor D1's user."""
+    with carbontrack.neighbour(**bearer(carbontrack, *SUNCO)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def windco(carbontrack: RunningGateway) -> Iterator[httpx.Client]:
+    """Calls of the distributor D2's user."""
+    with carbontrack.neighbour(**bearer(carbontrack, *WINDCO)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def contract_site(servers: Servers, site: Site) -> Iterator[Site]:
+    """A database and a vhost of their own, because each test of contracts begins with a fresh registry."""
+    with fresh_database(servers) as roles, fresh_vhost(servers) as management:
+        store = Store(roles)
+        store.prepare()
+        yield replace(site, store=store, roles=roles, amqp_url=vhost_url(servers.amqp_url, management.vhost))
+
+
+@pytest.fixture(scope="session")
+def contract_gateway(contract_site: Site) -> Iterator[RunningGateway]:
+    """The gateway that the tests of contracts share; nobody is held to a rate."""
+    with contract_site.gateway(rate_limit_calls=1_000_000) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def contract_registry(contract_site: Site) -> SeededRegistry:
+    return SeededRegistry(contract_site.roles, contract_seed(EXAMPLE))
+
+
+@pytest.fixture
+def seeded(contract_registry: SeededRegistry) -> None:
+    """The registry as the acceptance examples assume it; the test changes nothing of it."""
+    contract_registry.restore()
+
+
+@pytest.fixture
+def changeable(contract_registry: SeededRegistry) -> Iterator[None]:
+    """The same, and the test may change it."""
+    contract_registry.restore()
+    yield
+    contract_registry.changed = True
+
+
+@pytest.fixture
+def contracts(contract_gateway: RunningGateway, seeded: None) -> Iterator[httpx.Client]:
+    """The contract meters API, used by its user, who changes nothing."""
+    with client_of(contract_gateway) as client:
+        yield client
+
+
+@pytest.fixture
+def changing(contract_gateway: RunningGateway, changeable: None) -> Iterator[httpx.Client]:
+    """The same for a user who may change something."""
+    with client_of(contract_gateway) as client:
         yield client

@@ -17,6 +17,8 @@ from mts_gateway.testing import Credentials, RunningGateway, Store
 
 LEAST = {"meterType": "ELSTERA1700", "remoteAddress": "07777000000"}
 
+SCOPES_FAULT = "scopes must be a list of mts, admin, warranty:read, warranty:write"
+
 
 def test_a_client_is_created_and_listed(admin: httpx.Client) -> None:
     made = admin.post("/MTS/admin/clients", json={"name": "Acme"}).json()
@@ -108,9 +110,12 @@ def test_a_token_may_have_both_scopes_and_a_dialect(
         (5, ["the body must be a JSON object"]),
         ({}, ["clientId is required"]),
         ({"clientId": MAX_ID}, [f"clientId {MAX_ID} is not known"]),
-        ({"clientId": 1, "scopes": []}, ["scopes must be a list of mts and admin"]),
-        ({"clientId": 1, "scopes": "mts"}, ["scopes must be a list of mts and admin"]),
-        ({"clientId": 1, "scopes": ["root", []]}, ["scopes must be a list of mts and admin"]),
+        ({"clientId": 1, "scopes": []}, [SCOPES_FAULT]),
+        ({"clientId": 1, "scopes": "mts"}, [SCOPES_FAULT]),
+        (
+            {"clientId": 1, "scopes": ["root", []]},
+            [SCOPES_FAULT],
+        ),
         ({"clientId": 1, "validDays": 0}, ["validDays must be a whole number from 1 to 3650"]),
         ({"clientId": 1, "validDays": 3651}, ["validDays is over the limit of 3650"]),
         ({"clientId": 1, "dialect": "round"}, ["dialect must be one of grouped, flat"]),

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mts_gateway.admission import Caller
-from mts_gateway.endpoint import MTS, ApiRequest, ApiRoute
+from mts_gateway.endpoint import MTS, ApiRequest, ApiRoute, Bounds
 from mts_gateway.refusals import unauthorised
 from mts_gateway.web import ApiResponse, application
 
@@ -49,7 +49,7 @@ def connect() -> Connect:
         router = APIRouter(route_class=ApiRoute, dependencies=[MTS])
         router.get("/things/{thingId}")(show)
         router.get("/fault")(fail)
-        app = application([router], NobodyButOne(), {}, body_limit=1, at_once=1)
+        app = application([router], NobodyButOne(), {}, Bounds(1, 1))
         headers = {"Authorization": "Bearer good", "traceparent": PARENT}
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://gateway", headers=headers)
 

@@ -107,6 +107,13 @@ def load_plan(path: Path) -> Plan:
     return plan
 
 
+def dump_plan(plan: Plan) -> str:
+    """The plan file's text; fields that have their default are left out."""
+    numbers = {number: _plain(subscriber) for number, subscriber in plan.numbers.items()}
+    modems = [_plain(modem) for modem in plan.modems]
+    return json.dumps({"bitRate": plan.bit_rate, "modems": modems, "numbers": numbers}, indent=1) + "\n"
+
+
 def _check(plan: Plan) -> None:
     names = [modem.name for modem in plan.modems]
     wrong = [f"number {number}" for number in plan.numbers if not _NUMBER.fullmatch(number)]
@@ -131,7 +138,7 @@ def _object(raw: object, where: str) -> Mapping[str, Any]:
 
 def _built(kind: type[_Spec], raw: object, where: str) -> _Spec:
     """A JSON object of camelCase keys as a dataclass, each value of the type of its default."""
-    known = {re.sub(r"_(.)", lambda part: part[1].upper(), each.name): each for each in fields(kind)}
+    known = {_camel(each.name): each for each in fields(kind)}
     values: dict[str, Any] = {}
     for name, given in _object(raw, where).items():
         if name not in known:
@@ -146,6 +153,16 @@ def _built(kind: type[_Spec], raw: object, where: str) -> _Spec:
         return kind(**values)
     except TypeError as missing:
         raise PlanError(f"{where}: {missing}") from missing
+
+
+def _plain(spec: ModemSpec | Subscriber) -> dict[str, Any]:
+    """The reverse of `_built`."""
+    held = {each: getattr(spec, each.name) for each in fields(spec)}
+    return {_camel(each.name): value for each, value in held.items() if value != each.default}
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(.)", lambda part: part[1].upper(), name)
 
 
 def _as(wanted: type, given: object) -> object:

@@ -54,13 +54,14 @@ def _meter(index: int) -> Meter:
     shared = index - len(_SPECIMENS)
     if 0 <= shared < len(_SHARED):
         meter_type, password, address = _SHARED[shared]
-        meter = _sound(index, meter_type, password)
+        meter = sound(index, meter_type, password)
         return replace(meter, line="shared", outstation_address=address or meter.serial_number)
     meter_type, password, special, options = _SPECIMENS[index % len(_SPECIMENS)]
-    return replace(_sound(index, meter_type, password), special=special, options=options)
+    return replace(sound(index, meter_type, password), special=special, options=options)
 
 
-def _sound(index: int, meter_type: str, password: str) -> Meter:
+def sound(index: int, meter_type: str, password: str) -> Meter:
+    """A sound meter with a serial number and secret of its own; `password` as in the list of specimens."""
     secrets = {"lls": f"SIM{index:05d}", "user": f"READER,SIM{index:05d}", "gmac": _keys(index)}
     serial = str(FIRST_SERIAL + index)
     return Meter(

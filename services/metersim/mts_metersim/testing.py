@@ -1,6 +1,9 @@
-"""Hosts for tests of the simulator itself: they speak to a `Call` without a socket and check every frame."""
+"""For tests: hosts that speak to a `Call` without a socket and check every frame, and a far end on a real one."""
 
-from collections.abc import Sequence
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from mts_metersim import edmi
 from mts_metersim.axdr import Parser, Value, length
@@ -9,6 +12,8 @@ from mts_metersim.hdlc import RR, SNRM, Frame, Receiver, ServerAddress
 from mts_metersim.hdlc_link import LLC_ANSWER, LLC_REQUEST
 from mts_metersim.port import Call
 from mts_metersim.unit import Unit
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PUBLIC_AARQ = bytes.fromhex("601D A109060760857405080101 BE10040E 01000000065F1F0400001E1DFFFF")
 
@@ -25,6 +30,45 @@ class Asked:
 
     def note(self, what: str, wrong: bool) -> None:
         self.noted.append((what, wrong))
+
+
+@asynccontextmanager
+async def far_end(talk: Talk) -> AsyncIterator[int]:
+    """Does `talk` with each caller of a port of loopback, then hangs up; yields the port. Nothing of it is left behind:
+    on leaving, callers that still talk are cut off."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.setblocking(False)
+        async with asyncio.TaskGroup() as group:
+
+            def answer() -> None:
+                wire, _ = listener.accept()
+                task = group.create_task(_converse(talk, wire))
+                task.add_done_callback(lambda _: wire.close())  # also of one that was cancelled before it began
+                tasks.add(task)
+
+            loop.add_reader(listener, answer)
+            try:
+                yield listener.getsockname()[1]
+            finally:
+                loop.remove_reader(listener)
+                for task in tasks:
+                    task.cancel()
+
+
+async def _converse(talk: Talk, wire: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=wire)
+    try:
+        await talk(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+    except ConnectionError:
+        pass
+    finally:
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def call_to(units: Sequence[Unit], asked: Asked | None = None) -> Call:

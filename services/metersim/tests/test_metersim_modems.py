@@ -19,6 +19,7 @@ from mts_metersim.log import CallLog
 from mts_metersim.modem_bank import ModemBank, Pacer, running_bank, to_host_and_port
 from mts_metersim.modem_hayes import Deed, Dials, HangsUp, HayesModem, Mode, Radio, ToHost, ToLine
 from mts_metersim.modem_plan import ModemSpec, Outcome, Plan, PlanError, Subscriber, load_plan
+from mts_metersim.testing import far_end
 
 SECONDS = 5.0
 NUMBER = "07700900001"
@@ -212,15 +213,12 @@ class Behind:
         while data := await reader.read(100):
             writer.write(data.upper())
         self.ended += 1
-        writer.close()
 
 
 @pytest.fixture
 async def behind() -> AsyncIterator[Behind]:
     there = Behind()
-    server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
-    there.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with far_end(there.serve) as there.port:
         yield there
 
 

@@ -1,4 +1,4 @@
-"""`python -m mts_results run | migrate | rebuild`."""
+"""`python -m mts_results run | migrate | rebuild | dead`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from mts_common import database, service
+from mts_common.commands import dead_letter_commands
 from mts_results.projections import PROJECTIONS
 from mts_results.rebuild import rebuild
 from mts_results.run import serve
 from mts_results.settings import ResultsSettings
 
 app = typer.Typer(help="Materialises what clients read.", no_args_is_help=True, add_completion=False)
+app.add_typer(dead_letter_commands("results", ResultsSettings), name="dead")
 
 
 @app.command("run")

@@ -1,4 +1,4 @@
-"""What results does on its own: partitions made ahead and dropped when old, stray parts of reports deleted."""
+"""What results does on its own: partitions made ahead and dropped; traces, stray parts, dead letters deleted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from mts_common import dead_letters
 from mts_common.database import UNAVAILABLE, Pool
+from mts_results.months import Months
 from mts_results.partitions import Partitions
 from mts_results.statements import SQL
 
@@ -20,10 +22,20 @@ _log = logging.getLogger(__name__)
 class Housekeeping:
     """Every process does it; what another has done already is not done again."""
 
-    def __init__(self, pool: Pool, partitions: Partitions, keep_days: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        partitions: Partitions,
+        months: Months,
+        keep_days: int,
+        trace_keep_days: int,
+        now: Callable[[], datetime],
+    ) -> None:
         self._pool = pool
         self._partitions = partitions
-        self._keep = timedelta(days=keep_days)
+        self._months = months
+        self._keep_days = keep_days
+        self._trace_keep_days = trace_keep_days
         self._now = now
 
     async def run(self) -> None:
@@ -38,5 +50,9 @@ class Housekeeping:
     async def round(self) -> None:
         """One round of all."""
         await self._partitions.make_ahead()
-        await self._partitions.drop_old(self._now() - self._keep)
+        await self._partitions.drop_old(self._now() - timedelta(days=self._keep_days))
+        await self._partitions.empty_old_traces(self._now() - timedelta(days=self._trace_keep_days))
+        await self._months.make_ahead(self._now())
+        await self._months.drop_old(self._now())
         await self._pool.execute(SQL["expire_parts"], self._now() - PARTS_KEPT)
+        await dead_letters.forget(self._pool, "results", self._keep_days)

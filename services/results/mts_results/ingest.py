@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from mts_common import failpoints
+from mts_common import failpoints, metrics
 from mts_common.database import Connection, Pool, transaction
 from mts_common.messages import (
     AttemptReport,
@@ -93,7 +93,14 @@ class Ingest:
                 chosen = projections.PROJECTIONS.values()
                 await projections.apply(connection, sorted(open_ids), chosen, with_data=with_data)
             failpoints.reach("results.storing", type(items[0]).__name__)
+        self._measure(items, len(items) - sum(item.test_id in kept for item in items))
         failpoints.reach("results.stored", type(items[0]).__name__)
+
+    def _measure(self, items: Sequence[_Item], late: int) -> None:
+        metrics.LATE_ITEMS.add(late)
+        for item in items:
+            if isinstance(item, TestFinished):
+                metrics.RESULT_LAG.record((self._now() - item.finished_at).total_seconds())
 
     async def _store_reports(self, connection: Connection, items: list[AttemptReport | AttemptReportPart]) -> None:
         reports = [item for item in items if isinstance(item, AttemptReport)]

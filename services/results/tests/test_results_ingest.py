@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mts_common import metrics
 from mts_common.consumer import Rejected
 from mts_common.database import Pool
 from mts_common.messages import (
@@ -34,6 +35,7 @@ from mts_results.ingest import Ingest
 from mts_results.projections import PROJECTIONS
 from mts_results.rebuild import rebuild
 from mts_results.render import NO_TIME
+from mts_stack.scrapes import Scrape
 
 Make = Callable[..., Any]
 View = Callable[[str, int], Awaitable[dict[str, Any] | None]]
@@ -403,3 +405,12 @@ async def test_the_end_of_a_call_leaves_the_data_as_they_are(
     await pool.execute("UPDATE results.status_data SET serial_number = 'not written again'")
     await tell(ingest, [messages[4]])
     assert await view("test_status", 1) == STORY_STATUS | {"serial_number": "not written again"}
+
+
+async def test_the_time_until_an_outcome_can_be_read_is_measured(
+    ingest: Ingest, clock: Any, requested: Make, finished: Make, metered: Callable[[], Scrape]
+) -> None:
+    before = metered().value(metrics.RESULT_LAG)
+    clock.moment = START + timedelta(days=1, seconds=3)
+    await tell(ingest, [requested(1), finished(1, None)])
+    assert metered().value(metrics.RESULT_LAG) == before + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -28,8 +29,9 @@ from mts_common.messages import (
     SettleOutcomesReply,
     SettleRequests,
     SettleRequestsReply,
+    encode,
 )
-from mts_common.topology import OUTCOME_SETTLES, RESULTS_SETTLES
+from mts_common.topology import OUTCOME_SETTLES, RESULTS_OUTCOMES, RESULTS_SETTLES
 from mts_results.ingest import Ingest
 
 Make = Callable[..., Any]
@@ -157,12 +159,46 @@ async def test_what_is_published_becomes_what_clients_read_through_a_kill(
 
 
 async def test_migrating_and_rebuilding_are_commands(results: Results) -> None:
-    assert await results.finish("migrate") == (0, "applied 001_inputs.sql\napplied 002_projections.sql\n")
+    code, output = await results.finish("migrate")
+    assert code == 0
+    assert output.startswith("applied 001_inputs.sql\napplied 002_projections.sql\n")
     assert await results.finish("migrate") == (0, "")
     assert await results.finish("rebuild", "--projection", "search") == (0, "0 tests\n")
     code, output = await results.finish("rebuild", "--projection", "other")
     assert code == 2
     assert "there are status, search" in output
+
+
+async def test_dead_letters_are_listed_shown_and_put_back_by_command(
+    results: Results, pool: Pool, amqp_url: str, finished: Make
+) -> None:
+    told = finished(1)
+    async with results.running(), Broker(amqp_url, "test") as broker:
+        await broker.publisher.dead_letter(RESULTS_OUTCOMES, told.kind, encode([told]), "a fault mended since")
+
+        async def put_aside() -> bool:
+            count: int = await pool.fetchval("SELECT count(*) FROM results.dead_letter")
+            return count == 1
+
+        await eventually(put_aside)
+        code, output = await results.finish("dead", "list", "--queue", RESULTS_OUTCOMES.name)
+        assert code == 0
+        listed = json.loads(output)
+        assert (listed["total"], listed["letters"][0]["reason"]) == (1, "a fault mended since")
+        code, output = await results.finish("dead", "show", "1")
+        assert json.loads(json.loads(output)["text"]) == json.loads(encode([told]))
+        assert (await results.finish("dead", "requeue", "1"))[1] == "1 put back: 1\n"
+
+        async def handled() -> bool:
+            count: int = await pool.fetchval("SELECT count(*) FROM results.outcome")
+            return count == 1
+
+        await eventually(handled)
+    assert (await results.finish("dead", "requeue", "--all")) == (0, "0 put back\n")
+    assert (await results.finish("dead", "requeue", "1"))[0] == 1
+    for wrong in (("show", "1"), ("requeue",), ("requeue", "1", "--all")):
+        code, output = await results.finish("dead", *wrong)
+        assert (code, "Traceback" in output) == (2, False)
 
 
 async def test_results_does_not_run_on_a_schema_that_is_not_migrated(results: Results) -> None:

@@ -1,4 +1,4 @@
-"""`python -m mts_scheduler run | migrate`."""
+"""`python -m mts_scheduler run | migrate | dead`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 import typer
 
 from mts_common import database, service
+from mts_common.commands import dead_letter_commands
 from mts_scheduler.run import serve
 from mts_scheduler.settings import SchedulerSettings
 
 app = typer.Typer(help="Holds tests and grants them to diallers.", no_args_is_help=True, add_completion=False)
+app.add_typer(dead_letter_commands("scheduler", SchedulerSettings), name="dead")
 
 
 @app.command("run")

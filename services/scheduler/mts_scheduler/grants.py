@@ -10,14 +10,14 @@ from typing import Any
 
 import asyncpg
 
-from mts_common import database, failpoints, telemetry
+from mts_common import database, failpoints, metrics, telemetry
 from mts_common.database import Connection, Pool
 from mts_common.messages import CallGrant, CallWant, GrantedCall, GrantedTest, RunWindow, Transport
 from mts_scheduler.lifecycle import Lane
 from mts_scheduler.numbers import Admission, FilterFault, admission
 from mts_scheduler.settings import SchedulerSettings
 from mts_scheduler.statements import SQL
-from mts_scheduler.windows import open_until
+from mts_scheduler.windows import open_since, open_until
 
 TESTS_IN_CALL = 16
 CALLS_IN_GRANT = 20
@@ -53,7 +53,7 @@ class Grants:
             return None
         failpoints.reach("scheduler.granted")
         if not granted_before:
-            _trace(rows)
+            _note(rows)
         return CallGrant(nonce=want.nonce, calls=_calls(rows))
 
     async def _claim_calls(self, connection: Connection, want: CallWant, admitted: Admission) -> list[asyncpg.Record]:
@@ -63,7 +63,7 @@ class Grants:
             want.nonce,
             want.transport,
             min(want.free_lines, CALLS_IN_GRANT),
-            self._openings(await connection.fetch(SQL["window_sets"])),
+            await self.openings(connection),
             admitted.allowed,
             admitted.forbidden,
             TESTS_IN_CALL,
@@ -74,12 +74,13 @@ class Grants:
             return Admission()
         return admission(want.number_filter, self.settings.country_code)
 
-    def _openings(self, window_sets: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
-        """The run windows that are open now, and when they close."""
+    async def openings(self, connection: Connection) -> list[dict[str, Any]]:
+        """The run windows that lanes have and that are open now, since when and until when."""
         return [
-            {"windows": row["windows"], "closes_at": closes.isoformat()}
-            for row in window_sets
-            if (closes := open_until(lane_windows(row["windows"], self.settings), row["now"])) is not None
+            {"windows": row["windows"], "opened_at": opened.isoformat(), "closes_at": closes.isoformat()}
+            for row in await connection.fetch(SQL["window_sets"])
+            if (opened := open_since(lane_windows(row["windows"], self.settings), row["now"])) is not None
+            and (closes := open_until(lane_windows(row["windows"], self.settings), row["now"])) is not None
         ]
 
 
@@ -88,17 +89,21 @@ def lane_windows(kept: Sequence[Mapping[str, Any]], settings: SchedulerSettings)
     return tuple(map(RunWindow.model_validate, kept)) or settings.run_windows
 
 
-def _trace(rows: Sequence[asyncpg.Record]) -> None:
+def _note(rows: Sequence[asyncpg.Record]) -> None:
     """An immediate test's grant belongs to its request's trace; an overnight one starts anew and names it."""
     for row in rows:
         attributes = {"mts.test_id": row["terms"]["test_id"], "mts.attempt": row["attempt"]}
         asked = row["traceparent"]
         if row["kind"] == Lane.IMMEDIATE:
             with telemetry.span("grant", parent=asked, attributes=attributes):
-                pass
+                _measure(row)
         else:
             with telemetry.span("grant", links=[asked], attributes=attributes):
-                pass
+                _measure(row)
+
+
+def _measure(row: asyncpg.Record) -> None:
+    metrics.GRANT_LAG.record(row["lag"], {"mts.lane": row["kind"], "mts.transport": row["transport"]})
 
 
 def _calls(rows: Sequence[asyncpg.Record]) -> tuple[GrantedCall, ...]:

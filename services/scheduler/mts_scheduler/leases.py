@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.database import Connection, Pool
 from mts_common.messages import (
     CallReleased,
@@ -104,11 +104,15 @@ class Leases:
             calls = [row["call_id"] for row in await connection.fetch(SQL["lost_calls"], self.settings.lease_seconds)]
             tests = await connection.fetch(SQL["lost_tests"], calls, self.settings.lease_seconds)
             await self._end_lost_tests(connection, {row["test_id"]: row["call_id"] for row in tests})
-            addresses = await connection.fetch(SQL["end_calls"], calls, "lost")
+            ended = await connection.fetch(SQL["end_calls"], calls, "lost")
             await connection.execute(
-                SQL["quarantine"], [row["canonical_address"] for row in addresses], self.settings.quarantine_seconds
+                SQL["quarantine"],
+                [row["canonical_address"] for row in ended],
+                [row["dialler"] for row in ended],
+                self.settings.quarantine_seconds,
             )
             await connection.execute(SQL["forget_diallers"])
+        metrics.LOST_CALLS.add(len(ended))
         return bool(calls or tests)
 
     async def _end_lost_tests(self, connection: Connection, calls: dict[int, Any]) -> None:

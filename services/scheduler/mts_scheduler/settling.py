@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from mts_common import database, failpoints
+from mts_common import database, failpoints, metrics
 from mts_common.database import ACQUIRE_SECONDS, Connection, Pool
 from mts_common.messages import (
     FailureKind,
@@ -84,6 +84,7 @@ class Settling:
         """Try tests again whose report results never got, unless that may do harm or has been done often enough."""
         again = [job["test_id"] for job in jobs if _may_repeat(job)]
         over = [job["test_id"] for job in jobs if not _may_repeat(job)]
+        metrics.TOLD_AGAIN.add(len(jobs), {"mts.told": "report"})
         if jobs:
             _log.warning("%d reports were lost: %d tests are tried again", len(jobs), len(again))
         await connection.execute(SQL["recall"], again, self.settings.max_tries)
@@ -105,6 +106,7 @@ def _may_repeat(job: asyncpg.Record) -> bool:
 
 
 async def _tell(connection: Connection, jobs: Sequence[asyncpg.Record]) -> None:
+    metrics.TOLD_AGAIN.add(len(jobs), {"mts.told": "outcome"})
     await OUTBOX.put(connection, [finished(job) for job in jobs if job["state"] == JobState.DONE])
     await OUTBOX.put(
         connection,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
+from mts_common import metrics
 from mts_common.database import Connection
 from mts_common.messages import FailureKind, Outcome, Section, SectionState, TestFinished
 from mts_common.outbox import Outbox
@@ -56,6 +57,27 @@ async def write(connection: Connection, verdicts: Sequence[Verdict], settle_afte
         return
     rows = await connection.fetch(SQL["end_attempts"], list(map(_row, verdicts)), settle_after)
     await OUTBOX.put(connection, [finished(row) for row in rows if row["state"] == "done"])
+    _measure(verdicts)
+
+
+def _measure(verdicts: Sequence[Verdict]) -> None:
+    now = datetime.now(UTC)
+    for verdict in verdicts:
+        job, decision = verdict.job, verdict.decision
+        failure = decision.failure or ""
+        if isinstance(decision, Final):
+            metrics.COMPLETED.add(
+                1,
+                {
+                    "mts.client_id": str(job["client_id"]),
+                    "mts.lane": job["kind"],
+                    "mts.outcome": decision.outcome,
+                    "mts.failure": failure,
+                },
+            )
+            metrics.TEST_DURATION.record((now - job["received_at"]).total_seconds(), {"mts.lane": job["kind"]})
+        else:
+            metrics.REPEATED.add(1, {"mts.failure": failure})
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:

@@ -28,6 +28,18 @@ def open_until(windows: Sequence[RunWindow], now: datetime) -> datetime | None:
     return next((moment for moment in moments if not _is_open(windows, moment)), now + 2 * _DAY)
 
 
+def open_since(windows: Sequence[RunWindow], now: datetime) -> datetime | None:
+    """When the windows, open at `now`, have opened; None if they are closed. At most two days back."""
+    if not _is_open(windows, now):
+        return None
+    opened = now
+    for moment in reversed(_moments(windows, now - 2 * _DAY, now)):
+        if not _is_open(windows, moment):
+            return opened
+        opened = moment
+    return now - 2 * _DAY
+
+
 def next_opening(windows: Sequence[RunWindow], now: datetime) -> datetime | None:
     """When the windows, closed at `now`, next open; `now` if they are open, None if they never are."""
     if _is_open(windows, now):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_common.messages import RunWindow
-from mts_scheduler.windows import missed_since, next_opening, open_until
+from mts_scheduler.windows import missed_since, next_opening, open_since, open_until
 
 LONDON, NEW_YORK, LORD_HOWE = "Europe/London", "America/New_York", "Australia/Lord_Howe"
 
@@ -72,6 +72,9 @@ def test_a_window_opens_and_closes_by_its_wall_clock(
     assert open_until([run_window], at(opens)) == at(closes)
     assert open_until([run_window], at(closes) - second) == at(closes)
     assert open_until([run_window], at(closes)) is None
+    assert open_since([run_window], at(asked)) is None
+    assert open_since([run_window], at(opens)) == at(opens)
+    assert open_since([run_window], at(closes) - second) == at(opens)
 
 
 def test_overlapping_and_adjoining_windows_are_open_as_one() -> None:
@@ -89,6 +92,7 @@ def test_a_window_that_closes_when_it_opens_is_always_open() -> None:
     always = [window("00:00", "00:00")]
     now = at("2026-03-29 00:30")
     assert open_until(always, now) == now + timedelta(days=2)
+    assert open_since(always, now) == now - timedelta(days=2)
     assert next_opening(always, now) == now
 
 

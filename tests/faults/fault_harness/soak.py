@@ -16,14 +16,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fault_harness.checker import Checker
-from fault_harness.system import System, down, seed
+from fault_harness.events import publish
+from fault_harness.system import System, down, locked, run_apart, seed
 from fault_harness.workload import Workload
 from mts_common import topology
+from mts_stack.processes import StackFault
+from mts_stack.rabbitmq import MEMORY
 from mts_stack.servers import servers_for_tests
 from mts_stack.services import SERVICES
 
 LONGEST_FAULT = 6.0
 FAULTS_IN_ROUND = 3
+DRAIN_SECONDS = 180.0
+POISONED = (
+    topology.SCHEDULER_REQUESTS,
+    topology.SCHEDULER_ATTEMPTS,
+    topology.RESULTS_REPORTS,
+    topology.RESULTS_OUTCOMES,
+)
+TABLES = ("gateway.test", "gateway.outbox", "scheduler.job", "scheduler.call", "results.status", "results.attempt")
 STEPS = (
     "gateway.accepting",
     "gateway.accepted",
@@ -63,20 +74,26 @@ class Soak:
             "database's connections stuck": lambda: self._stick("postgres"),
             "broker killed": self._broker_down,
             "database killed": self._database_down,
+            "broker's memory alarm": self._raise_alarm,
             "queue deleted": self._delete_queue,
+            "message that cannot be read": self._poison,
+            "table locked": self._lock,
+            "second scheduler killed": self._kill_another,
         }
 
     def round(self, number: int, load_seed: int) -> Counter[str]:
         """Load with some faults, and then the checker. Raises AssertionError."""
         workload = Workload(self._system, load_seed)
         names = self._choice.choices(list(self._faults), k=self._choice.randint(1, FAULTS_IN_ROUND))
+        if "queue deleted" in names:  # poison could be lost with its queue, and would be missed among the dead letters
+            names = [name for name in names if name != "message that cannot be read"]
         with workload.running():
             for name in names:
                 self._pause(LONGEST_FAULT / 2)
                 self._faults[name]()
                 self.done[name] += 1
             self._pause(LONGEST_FAULT / 2)
-        counts = Checker(self._system).verify(workload)
+        counts = Checker(self._system).verify(workload, seconds=DRAIN_SECONDS)
         print(f"round {number}: {', '.join(names)}: {counts}", flush=True)
         return Counter(vars(counts))
 
@@ -126,8 +143,30 @@ class Soak:
         with down(self._system.servers.database):
             self._pause(LONGEST_FAULT)
 
+    def _raise_alarm(self) -> None:
+        self._system.servers.broker.limit_memory("1MB")
+        try:
+            self._pause(LONGEST_FAULT)
+        finally:
+            self._system.servers.broker.limit_memory(MEMORY)
+
     def _delete_queue(self) -> None:
         self._system.management.delete_queue(self._choice.choice(topology.EVENT_QUEUES).name)
+
+    def _poison(self) -> None:
+        queue = self._choice.choice(POISONED)
+        self._system.poison += 1
+        body = b"not JSON %d" % self._system.poison
+        run_apart(publish(self._system, [(queue.kinds[0].kind, body)], queue.name))
+
+    def _lock(self) -> None:
+        with locked(self._system, self._choice.choice(TABLES)):
+            self._pause(LONGEST_FAULT)
+
+    def _kill_another(self) -> None:
+        second = self._system.another("scheduler")
+        self._pause(LONGEST_FAULT)
+        second.kill()
 
 
 def main(minutes: float) -> int:
@@ -147,7 +186,7 @@ def main(minutes: float) -> int:
             while time.monotonic() < deadline:
                 rounds += 1
                 totals.update(soak.round(rounds, choice.randrange(10**9)))
-    except AssertionError as broken:
+    except (AssertionError, StackFault) as broken:
         print(f"round {rounds}: {broken}\nlogs: {directory}", flush=True)
         return 1
     finally:

@@ -31,6 +31,7 @@ from mts_stack.servers import GivenServer, Server, Servers
 from mts_stack.testing import StackUnderTest
 
 DATABASE_SECONDS = 30.0
+LOCK_SECONDS = 100.0
 QUICK, TOGETHER, SLOW = 20, 4, 4
 LEASE_SECONDS = 3.0
 MAX_TRIES = 3
@@ -41,7 +42,7 @@ SETTINGS = {
     "MTS_QUARANTINE_SECONDS": "1",
     "MTS_RETRY_PAUSE_SECONDS": "0.3",
     "MTS_MAX_TRIES": str(MAX_TRIES),
-    "MTS_SETTLE_AFTER_SECONDS": "2",
+    "MTS_SETTLE_AFTER_SECONDS": "1",
     "MTS_DIALLER_LINES": "8",
     "MTS_REPLY_SECONDS": "2",
     "MTS_CHARACTER_SECONDS": "1",
@@ -122,7 +123,8 @@ class Trespass:
 class System:
     """A context manager. `amqp` and `postgres` are the proxies, `failpoints` those of every process.
 
-    `verified` says that the checker has found all in order since the last `touched`.
+    `verified` says that the checker has found all in order at the end of a test; `poison` is how many dead letters are
+    to be found then; `dialled_as` names the telephone number, in canonical form, of a meter's address that has one.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class System:
         self.max_tries = int(self._settings["MTS_MAX_TRIES"])
         self.verified = False
         self.poison = 0
+        self.dialled_as: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -233,6 +236,13 @@ class System:
         rows: list[asyncpg.Record] = self.with_database(ask)
         return rows
 
+    def dead_letters(self) -> list[asyncpg.Record]:
+        """What has been put aside by any service, oldest first."""
+        return self.query(
+            "SELECT queue, kind, reason, body, died_at FROM scheduler.dead_letter "
+            "UNION ALL SELECT queue, kind, reason, body, died_at FROM results.dead_letter ORDER BY died_at"
+        )
+
     def execute(self, statement: str) -> None:
         """Run a statement as superuser."""
         self.with_database(lambda connection: connection.execute(statement))
@@ -258,6 +268,32 @@ class System:
         """What the simulator has logged of that kind on the meter's port."""
         port = int(str(meter["remoteAddress"]).rpartition(":")[2])
         return [call for call in self.stack.fleet.calls() if call["port"] == port and call["event"] == event]
+
+
+@contextmanager
+def locked(system: System, table: str) -> Iterator[None]:
+    """A table that nobody else gets at, from a session of our own."""
+    held, release = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(system.database.admin_url)
+        try:
+            async with connection.transaction():
+                await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                held.set()
+                await asyncio.to_thread(release.wait, LOCK_SECONDS)
+        finally:
+            await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(hold()), name="lock")
+    thread.start()
+    try:
+        if not held.wait(DATABASE_SECONDS):
+            raise AssertionError(f"{table} cannot be locked")
+        yield
+    finally:
+        release.set()
+        thread.join(DATABASE_SECONDS)
 
 
 def run_apart(work: Coroutine[Any, Any, Result]) -> Result:

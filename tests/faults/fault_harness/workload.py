@@ -44,6 +44,11 @@ class Order:
     cancelled: bool = False  # a cancel was tried
     answers: set[int] = field(default_factory=set)
 
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The tests as they are asked for."""
+        return [{**test, "requestReference": self.key} for test in self.tests]
+
 
 class Workload:
     """Some clients at work. Deterministic for a seed but for what the threads' timing adds."""
@@ -97,6 +102,12 @@ class Workload:
     def batch(self, tests: list[dict[str, Any]]) -> Order:
         """A batch, ordered once."""
         return self._place_once(Order(self._key(), tests, as_batch=True))
+
+    def unplaced(self, tests: list[dict[str, Any]]) -> Order:
+        """A batch that the test itself is to ask for first; it is asked for again when the faults are over."""
+        order = Order(self._key(), tests, as_batch=True)
+        self.orders.append(order)
+        return order
 
     def repeat(self, order: Order) -> None:
         """The order once more, under its key."""
@@ -168,8 +179,7 @@ class Workload:
         with self._lock:
             if order not in self.orders:
                 self.orders.append(order)
-        tests = [{**test, "requestReference": order.key} for test in order.tests]
-        path, body = ("/batch-request", tests) if order.as_batch else ("/test-request", tests[0])
+        path, body = ("/batch-request", order.bodies) if order.as_batch else ("/test-request", order.bodies[0])
         said, answer = self._call(http, "POST", path, body, {"Idempotency-Key": order.key})
         if said is Said.OK:
             order.answer = int(answer["batchId" if order.as_batch else "testId"])
@@ -198,11 +208,17 @@ class Workload:
             elif reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 said = Said.FAILED
                 self.refusals.append(f"{method} {path}: {reply.status_code} {reply.text}")
-            elif reply.status_code != httpx.codes.SERVICE_UNAVAILABLE or not reply.json().get("details"):
+            elif not _is_told(reply):
                 self.refusals.append(f"{method} {path}: {reply.status_code} {reply.text}")
         with self._lock:
             self.said[said] += 1
         return said, answer
+
+
+def _is_told(reply: httpx.Response) -> bool:
+    """Whether a server's own failure says what it is about and when to ask again."""
+    unavailable = reply.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    return unavailable and bool(reply.json().get("details")) and "Retry-After" in reply.headers
 
 
 def _wait(deadline: float, late: str) -> None:

@@ -1,4 +1,4 @@
-"""`mts admin`: clients and tokens, with a token of scope admin."""
+"""`mts admin`: what needs a token of scope admin. Clients and tokens here, the rest in `operations`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ import typer
 from rich.text import Text
 
 from mts_client import calls
+from mts_client.cli import operations
 from mts_client.cli.session import query
 from mts_client.models import Dialect
 from mts_client.rendering import lists
 
-app = typer.Typer(help="Clients and tokens (needs a token of scope admin).", no_args_is_help=True)
+app = typer.Typer(
+    help="Clients, tokens, waiting tests, lines, dead letters (needs a token of scope admin).", no_args_is_help=True
+)
 clients = typer.Typer(help="The owners of tokens.", no_args_is_help=True)
 tokens = typer.Typer(help="API access tokens.", no_args_is_help=True)
 app.add_typer(clients, name="client")
 app.add_typer(tokens, name="token")
+app.add_typer(operations.jobs, name="job")
+app.add_typer(operations.lines, name="line")
+app.add_typer(operations.dead, name="dead")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the server's JSON exactly as sent.")]
 

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from mts_client import calls
-from mts_client.cli import admin, batch
+from mts_client.cli import admin, batch, readings
 from mts_client.cli.session import (
     ExitCode,
     MtsGroup,
@@ -33,7 +33,8 @@ from mts_client.rendering.trace import trace as trace_text
 _HELP = """Test electricity meters over the MTS API.
 
 Configuration: MTS_URL, MTS_TOKEN, MTS_ADMIN_TOKEN, MTS_CA_FILE, else the keys url, token, admin_token, ca_file of
-~/.config/mts/config.toml, else .local/stack.json of a running local stack.
+~/.config/mts/config.toml, else .local/stack.json of a running local stack. Of users (mts devices, mts measurements):
+MTS_USER, MTS_USER_PASSWORD, else the keys user, password, else asked for.
 
 Exit codes: 0 done; 1 a test ended in ERROR (with --wait); 2 wrong usage, configuration or file; 3 refused by the
 server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault in mts; 130 interrupted.
@@ -42,6 +43,8 @@ server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault
 app = typer.Typer(cls=MtsGroup, help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(batch.app, name="batch")
 app.add_typer(admin.app, name="admin")
+app.command("devices")(readings.devices)
+app.command("measurements")(readings.measurements)
 
 TestId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The test's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the server's JSON exactly as sent.")]
@@ -49,11 +52,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the server's JSON exac
 
 def _date(text: str) -> date:
     return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 @app.callback()
@@ -168,10 +166,13 @@ def search(
     context: typer.Context,
     from_time: Annotated[
         datetime | None,
-        typer.Option("--from", parser=_time, metavar="TIME", help="Received at or after, UTC; default: a day ago."),
+        typer.Option(
+            "--from", parser=readings.time_of, metavar="TIME", help="Received at or after, UTC; default: a day ago."
+        ),
     ] = None,
     to_time: Annotated[
-        datetime | None, typer.Option("--to", parser=_time, metavar="TIME", help="Received before; default: now.")
+        datetime | None,
+        typer.Option("--to", parser=readings.time_of, metavar="TIME", help="Received before; default: now."),
     ] = None,
     request_reference: Annotated[str | None, typer.Option(help="The whole reference.")] = None,
     meter_type: Annotated[str | None, typer.Option(help="The meter type.")] = None,

@@ -22,6 +22,7 @@ from mts_client import config
 from mts_client.batch_file import BadBatchFile
 from mts_client.calls import Call
 from mts_client.client import MtsClient
+from mts_client.config import Config
 from mts_client.errors import MtsError, NotConfigured, Refused, UnexpectedAnswer, Unreachable, WaitExpired
 from mts_client.rendering.layout import visible
 
@@ -49,9 +50,13 @@ class Session:
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = time.sleep
 
+    def config(self) -> Config:
+        """What is configured; raises `NotConfigured`."""
+        return config.load(os.environ, Path.cwd(), self.stack)
+
     def client(self) -> MtsClient:
         """A client as configured; raises `NotConfigured`."""
-        found = config.load(os.environ, Path.cwd(), self.stack)
+        found = self.config()
         return MtsClient(
             found.url,
             found.token,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, localcontext
 from typing import NamedTuple
@@ -33,16 +33,23 @@ class Range(NamedTuple):
 
 
 def survey_section(status: MeterTestStatus, channels: Sequence[SurveyChannel]) -> tuple[str, list[str]]:
-    """Title and lines of a report's survey. All channels are drawn over the same time."""
+    """Title and lines of a report's survey."""
+    return drawn("Survey", channels, lambda period: asked_range(status, period))
+
+
+def drawn(
+    title: str, channels: Sequence[SurveyChannel], asked_of: Callable[[timedelta], Range | None]
+) -> tuple[str, list[str]]:
+    """Title and lines of channels drawn over the same time; `asked_of` tells by their period what they should cover."""
     found = [period for channel in channels if (period := period_of(channel.readings)) is not None]
     if not found:
-        return "Survey", [line for channel in channels for line in _undrawn(channel)] or ["no channels"]
+        return title, [line for channel in channels for line in _undrawn(channel)] or ["no channels"]
     period = min(found)
-    asked = asked_range(status, period)
+    asked = asked_of(period)
     covered = _covered(channels, period, asked)
     step = step_of(covered, period)
     span = f"{time_text(covered.start)} to {time_text(covered.end)}"
-    title = f"Survey  {span}, periods of {_duration(period)}, one mark = {_duration(step)}"
+    title = f"{title}  {span}, periods of {_duration(period)}, one mark = {_duration(step)}"
     lines: list[str] = []
     for channel in channels:
         own = period_of(channel.readings)

@@ -28,7 +28,9 @@ SET tries = tries + 1,
     not_before = now() + make_interval(secs => least(60, 0.5 * 2 ^ least(tries, 7)))
 WHERE id = ANY($1::bigint[])
 
--- name: age
--- Seconds that the oldest row has waited; 0 when there is none.
-SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS seconds
+-- name: backlog
+-- How many rows wait, counted up to $1, and how many seconds the oldest has waited.
+SELECT
+    (SELECT count(*) FROM (SELECT FROM {schema}.outbox LIMIT $1) AS counted) AS size,
+    coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age
 FROM {schema}.outbox

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from mts_common import metrics
 from mts_dialler.channels.modem_channel import CHUNK, ModemChannel
 from mts_dialler.channels.own import OpenPort, framing_of, open_port
 from mts_dialler.channels.port import Framing, Port
@@ -228,6 +229,8 @@ class ModemLine:
         await self._register()
         _, lines = await self._ask(Command("+CSQ"))
         self.signal = next(filter(None, map(facts.parse_signal, lines)), None)
+        if self.signal is not None:
+            metrics.LINE_SIGNAL.set(self.signal.dbm, {"mts.line": self.settings.name})
 
     async def _register(self) -> None:
         """Raises `LineFault` if the terminal does not register; one that cannot tell is taken at its word later."""

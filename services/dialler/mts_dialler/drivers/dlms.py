@@ -88,7 +88,7 @@ class _Reading:
             [answer] = await self._objects.read([_CLOCK])
             if self._session.repeats == repeats:
                 break
-        arrived = self._session.answered_at
+        arrived, delay = self._session.answered_at, self._session.line.delay
         try:
             clock = date_time.decode(answer) if isinstance(answer, bytes) else None
         except RemoteProtocolError as error:
@@ -99,7 +99,7 @@ class _Reading:
             self._report.failed(Section.CLOCK, f"clock: {why}")
             return
         shown = self._time.set_by(clock, arrived)
-        self._report.clock = meter_clock(shown, arrived)
+        self._report.clock = meter_clock(shown, arrived, delay)
         self._report.status_events += clock_words(clock)
         self._report.read(Section.CLOCK)
 

@@ -82,6 +82,7 @@ class HdlcLink:
         self._line = line
         self._link = link
         self._events: deque[Event] = deque()
+        self._used = False
         self._fresh = False  # nothing has come since the question
 
     async def open(self) -> None:
@@ -95,7 +96,10 @@ class HdlcLink:
             raise MeterRefused("the meter refused to connect (DM)")
 
     async def _connect(self) -> bool:
-        await self._line.settle()
+        """After a failure late answers may still come: they are let go of first."""
+        if self._used:
+            await self._line.settle()
+        self._used = True
         self._events.clear()
         return isinstance(await self._converse(self._link.connect(), "SNRM", CONNECT_ATTEMPTS), Connected)
 

@@ -12,7 +12,15 @@ from typing import Protocol
 from mts_dialler.drivers.dlms_cipher import Suite0
 from mts_dialler.drivers.dlms_link import make_link
 from mts_dialler.drivers.dlms_types import PUBLIC_CLIENT, Address, Gmac, MeterProfile, Secret
-from mts_dialler.errors import BadCredentials, DiallerError, FrameGarbled, MeterRefused, MeterSilent
+from mts_dialler.drivers.dlms_words import services, told
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    MeterRefused,
+    MeterSilent,
+    offering_password,
+)
 from mts_dialler.line import Line
 from mts_dialler.protocols.cosem import association, values
 from mts_dialler.protocols.cosem.association import Context, Initiated, Mechanism, Refusal, Request, Response
@@ -139,7 +147,9 @@ class DlmsSession:
         initiate = self._protection.protect(request.initiate()) if self._protection else None
         apdu = request.encode(initiate)
         self._hide_pieces(apdu, request)
-        answer = await self._link.ask(apdu, f"AARQ, client {self._caller.address.client}, {request.mechanism.name}")
+        note = f"AARQ, client {self._caller.address.client}, {request.mechanism.name}"
+        with contextlib.nullcontext() if self._caller.secret is None else offering_password():
+            answer = await self._link.ask(apdu, note)
         try:
             raise_if_refused(answer)
             response = association.decode_response(answer)
@@ -155,7 +165,7 @@ class DlmsSession:
         except RemoteProtocolError as error:
             raise FrameGarbled(f"the meter's answer to the association was not understood: {error}") from error
         self._associated = True
-        self.line.note(f"associated: {self.agreed.conformance!r}, APDUs of {self.agreed.max_pdu} octets")
+        self.line.note(f"associated: {services(self.agreed.conformance)}; APDUs of {self.agreed.max_pdu} octets")
 
     def _request(self) -> Request:
         short_names = self._caller.profile.short_names
@@ -269,6 +279,8 @@ class DlmsSession:
             answer = await self._exchange(apdu, note)
             try:
                 apdu = question.receive(answer)
+                if apdu is not None:
+                    self.line.note(f"a block, {len(answer)} octets")
             except ServiceRefused as refusal:
                 self.line.note(str(refusal))
                 raise
@@ -276,7 +288,7 @@ class DlmsSession:
                 self.line.note(f"not understood: {error}")
                 raise FrameGarbled(f"the answer to {note} was not understood: {error}") from error
             note = "the next block"
-        self.line.note(_told(question.answers))
+        self.line.note(told(question.answers))
         return question.answers
 
     async def _exchange(self, apdu: bytes, note: str) -> bytes:
@@ -295,18 +307,3 @@ class DlmsSession:
 
 def _why(diagnostic: int) -> str:
     return next((text for code, text in _REFUSALS.items() if code == diagnostic), f"diagnostic {diagnostic}")
-
-
-def _told(answers: Sequence[Answer]) -> str:
-    """For the reader of a trace."""
-    return ", ".join(_one(answer) for answer in answers[:20]) + (", …" if len(answers) > 20 else "")
-
-
-def _one(answer: Answer) -> str:
-    match answer:
-        case bytes():
-            return answer.hex() if len(answer) <= 40 else f"{len(answer)} octets"
-        case list():
-            return f"{len(answer)} rows"
-        case _:
-            return str(answer)[:40]

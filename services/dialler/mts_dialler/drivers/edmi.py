@@ -137,12 +137,10 @@ class _Reading:
         self._report.serial_number = found
 
     async def _clock(self) -> None:
-        """Its answer was made between the question and its arrival: the middle is taken for the line's delay."""
         wall = await self._session.read(registers.CLOCK, "T")
         if not isinstance(wall, datetime):
             raise CommandFailed("the meter's clock is not set")
-        asked, answered = self._session.asked_at, self._session.answered_at
-        self._report.clock = meter_clock(self._utc(wall), asked + (answered - asked) / 2)
+        self._report.clock = meter_clock(self._utc(wall), self._session.answered_at, self._session.line.delay)
 
     # --- properties
 

@@ -30,6 +30,7 @@ DAY_END = timedelta(minutes=5)  # so long before midnight tomorrow counts as tod
 READY = 0x80
 READY_SECONDS = 60.0
 READY_POLLS = 200
+READY_PAUSE_SECONDS = 0.3
 
 _OPEN = frozenset({Section.SERIAL_NUMBER, Section.PROPERTIES})
 _WITH_PASSWORD = _OPEN | {
@@ -143,10 +144,11 @@ class _Reading:
         data = await self._session.read(*self._kind.clock)
         arrived = self._session.exchange.answered_at
         wall = self._kind.parse_clock(data)
+        self._session.exchange.line.note(f"clock: {wall}")
         zone = self._terms.zone
         time = nearest(wall, zone, arrived) if self._daylight_saving else standard_to_utc(wall, zone)
         self._clock_error = wall - _wall(arrived, zone)
-        self._report.clock = meter_clock(time, arrived)
+        self._report.clock = meter_clock(time, arrived, self._session.exchange.line.delay)
 
     async def _read_daylight_saving(self) -> None:
         (flags,) = await self._session.read(identities.DAYLIGHT_SAVING, 1)
@@ -266,7 +268,7 @@ class _Reading:
                 return
             if line.monotonic() >= end:
                 break
-            await self._session.exchange.settle()
+            await line.settle(READY_PAUSE_SECONDS)
         raise IdentityUnread.of(identities.INSTANTANEOUS_REQUEST, "the values were not ready in time")
 
     # --- survey

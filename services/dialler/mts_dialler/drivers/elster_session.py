@@ -5,7 +5,7 @@ from __future__ import annotations
 from mts_common.messages import FailureKind
 from mts_dialler.drivers.exchange import ATTEMPTS, Exchange
 from mts_dialler.errors import FrameGarbled, MeterRefused, NotConfigured
-from mts_dialler.protocols.elster.identities import LOCKED, Model, model, parse_packet, read_packets, write
+from mts_dialler.protocols.elster.identities import LOCKED, NAMES, Model, model, parse_packet, read_packets, write
 from mts_dialler.protocols.elster.security import PASSWORD_LENGTH, answer
 from mts_dialler.protocols.errors import RemoteProtocolError
 from mts_dialler.protocols.iec62056_21.error_texts import explain
@@ -68,7 +68,11 @@ class ElsterSession:
     async def read(self, identity: str, octets: int) -> bytes:
         """Raises `IdentityUnread`."""
         packets = [await self.read_packet(command, size) for command, size in read_packets(identity, octets)]
-        return b"".join(packets)
+        data = b"".join(packets)
+        text = data.strip(b" \0")
+        if text.isascii() and text.decode("ascii").isprintable() and len(text) > 1:
+            self.exchange.line.note(f"{NAMES.get(identity, identity)}: {text.decode('ascii')}")
+        return data
 
     async def read_packet(self, command: Command, octets: int) -> bytes:
         """One packet of `octets` octets; an answer of another length is asked for again."""
@@ -93,10 +97,11 @@ class ElsterSession:
 
     async def _ask(self, command: Command) -> Event:
         """Access expires after some minutes (section 2): then the answer to the same seed is given once more."""
-        event = await self.exchange.ask(command)
+        what = NAMES.get(command.data[:3], "")
+        event = await self.exchange.ask(command, what)
         if isinstance(event, ErrorMessage) and event.text == LOCKED and self._answer:
             await self.exchange.give_password(Password("P2", self._answer))
-            event = await self.exchange.ask(command)
+            event = await self.exchange.ask(command, what)
         if isinstance(event, ErrorMessage):
             raise IdentityUnread.of(command.data[:3], event.text)
         return event

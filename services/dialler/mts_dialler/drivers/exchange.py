@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mts_dialler.errors import BadCredentials, DiallerError, FrameGarbled, MeterRefused, MeterSilent
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    MeterRefused,
+    MeterSilent,
+    offering_password,
+)
 from mts_dialler.line import Line
 from mts_dialler.protocols.echo import EchoCanceller
 from mts_dialler.protocols.errors import RemoteProtocolError
@@ -36,6 +43,7 @@ from mts_dialler.protocols.parity import CharacterFormat
 
 ATTEMPTS = 3  # of anything that may be repeated
 MAX_BLOCKS = 4096
+SHORT_TEXT = 40  # characters that the trace repeats beside the bytes
 SLOWEST = "0"  # the baud character of 300 Bd
 BAUDS = dict(zip("0123456", (300, 600, 1200, 2400, 4800, 9600, 19200), strict=True))
 BAUDS_OF_MODE_B = dict(zip("ABCDEF", (600, 1200, 2400, 4800, 9600, 19200), strict=True))
@@ -64,12 +72,12 @@ class Exchange:
         return self._connection.state is not State.SIGNED_OFF
 
     def watch(self, text: bytes) -> None:
-        """From now on note when `text` is first received."""
-        self._watched, self._watched_at, self._tail = text, None, b""
+        """From now on note when `text` is first received in each answer."""
+        self._watched = text
 
     @property
     def watched_at(self) -> datetime:
-        """When the watched text came; if it has not, when the last message was complete."""
+        """When the watched text came in the last answer; if it did not, when that was complete."""
         return self._watched_at or self.answered_at
 
     async def read_out(self, address: str, list_character: str = "?") -> tuple[Identification, str]:
@@ -90,19 +98,24 @@ class Exchange:
 
     async def give_password(self, password: Password) -> None:
         """Raises `BadCredentials` if the meter refuses it. Sent once, whatever comes back or does not."""
-        await self._send(password, "password")
-        event = await self._event("the password")
-        if isinstance(event, Nak | ErrorMessage | Break):
-            raise BadCredentials("the meter refused the password")
-        if not isinstance(event, Ack):
-            raise _unusable("the password", event)
+        with offering_password():
+            await self._send(password, "password")
+            event = await self._event("the password")
+            if isinstance(event, Nak | ErrorMessage | Break):
+                raise BadCredentials("the meter refused the password")
+            if not isinstance(event, Ack):
+                raise _unusable("the password", event)
 
-    async def ask(self, command: Command) -> Event:
-        """The meter's answer. A command that is refused by NAK, lost, damaged or cut short is repeated as it is."""
+    async def ask(self, command: Command, what: str = "") -> Event:
+        """The meter's answer. A command that is refused by NAK, lost, damaged or cut short is repeated as it is.
+
+        `what` it asks for, for the reader of the trace.
+        """
         failure: DiallerError = MeterSilent(f"no answer to {command.data}")
+        note = f"{command.code} {command.data} {what}".rstrip()
         for attempt in range(ATTEMPTS):
             try:
-                event = await self._say(command, f"{command.code} {command.data}")
+                event = await self._say(command, note)
             except (MeterSilent, FrameGarbled) as error:
                 failure = error
             else:
@@ -237,6 +250,7 @@ class Exchange:
         if isinstance(action, Command) and self._connection.state is State.SIGNED_OFF:
             raise MeterRefused("the meter has signed off")
         data = self._connection.send(action)
+        self._watched_at, self._tail = None, b""
         self._echo.sent(data)
         await self.line.send(self._codec.encode(data), note)
 
@@ -291,6 +305,8 @@ def _described(event: Event) -> str:
             return f"identification {event}"
         case ErrorMessage(text):
             return f"error {text}"
+        case DataMessage(text) if len(text) <= SHORT_TEXT:
+            return f"data {text.strip()}"
         case DataMessage(text) | PartialBlock(text) | Truncated(text):
             return f"{_WORDS[type(event)]}, {len(text)} characters"
         case _:

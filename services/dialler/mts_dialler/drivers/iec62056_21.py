@@ -55,7 +55,7 @@ class Iec6205621Driver:
         readout = Readout(parse_data_sets(text))
         report.serial_number = readout.serial_number()
         _judge(report, Section.SERIAL_NUMBER, report.serial_number, "the readout shows no serial number")
-        report.clock = readout.clock(terms.zone, exchange.watched_at)
+        report.clock = readout.clock(terms.zone, exchange.watched_at, exchange.line.delay)
         _judge(report, Section.CLOCK, report.clock, "the readout shows no clock")
         report.properties += readout.properties(identification)
         report.read(Section.PROPERTIES)

@@ -33,6 +33,7 @@ class ProgrammingMode:
         self._terms = terms
         self._report = report
         self._maker = ""
+        self._rows_per_block = list(profile.rows_per_block)
 
     async def read(self) -> None:
         """Enters, gives the password if there is one, and reads what the meter type has."""
@@ -110,8 +111,23 @@ class ProgrammingMode:
     # --- the load profile
 
     async def _ask_profile(self, start: datetime, end: datetime) -> Profile:
-        """P.01; the meter compares both times with the ends of periods."""
-        rows = f";{self._profile.rows_per_block}" if self._profile.rows_per_block else ""
+        """P.01. As long as no block of the first size has come, an error of any kind may be about the size."""
+        while len(self._rows_per_block) > 1:
+            try:
+                profile = await self._ask_blocks(start, end)
+            except MeterRefused:
+                if not self._exchange.signed_on:
+                    raise
+            else:
+                if not profile.error:
+                    del self._rows_per_block[1:]
+                    return profile
+            del self._rows_per_block[0]
+        return await self._ask_blocks(start, end)
+
+    async def _ask_blocks(self, start: datetime, end: datetime) -> Profile:
+        """The meter compares both times with the ends of periods."""
+        rows = f";{self._rows_per_block[0]}" if self._rows_per_block else ""
         data = f"P.01({self._named(start)};{self._named(end)}{rows})"
         text, whole = await self._exchange.ask_text(Command(self._profile.profile_command or "R5", data))
         return parse_profile(text, ended=whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -36,13 +36,13 @@ class Readout:
         """The first there is of the codes that makers use for it."""
         return next(filter(None, map(self.text, _SERIAL_NUMBERS)), None)
 
-    def clock(self, zone: ZoneInfo, moment: datetime) -> MeterClock | None:
-        """The meter's clock, which stood so at `moment` (UTC)."""
+    def clock(self, zone: ZoneInfo, arrived: datetime, delay: timedelta) -> MeterClock | None:
+        """The meter's clock, which arrived at `arrived` (UTC) over a line of that delay."""
         stamp = parse_clock(self.text("0.9.1"), self.text("0.9.2")) or parse_date_time(self.text("1.0.0"))
         if stamp is None:
             return None
-        time = nearest(stamp.wall, zone, moment) if stamp.season is None else stamp.to_utc(zone)
-        return meter_clock(time, moment)
+        time = nearest(stamp.wall, zone, arrived) if stamp.season is None else stamp.to_utc(zone)
+        return meter_clock(time, arrived, delay)
 
     def properties(self, identification: Identification) -> Iterator[NameValue]:
         yield NameValue(name="Identification", value=str(identification))

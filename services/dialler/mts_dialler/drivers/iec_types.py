@@ -44,13 +44,14 @@ NOTHING_STORED = frozenset({"ERROR", "ER38"})
 class MeterProfile:
     """How one meter type is read.
 
-    `profile_command` R5 gives P.01 in one answer, R6 in blocks of `rows_per_block`; None: no programming mode is
-    used, the readout is all. `names_seconds`: whether the times of a request have seconds. `season_status`: the P.01
-    status of the period that ends at a change of season, which is nothing to suspect.
+    `profile_command` R5 gives P.01 in one answer, R6 in blocks of `rows_per_block`, of which the first that the meter
+    takes is kept to; None: no programming mode is used, the readout is all. `names_seconds`: whether the times of a
+    request have seconds. `season_status`: the P.01 status of the period that ends at a change of season, which is
+    nothing to suspect.
     """
 
     profile_command: str | None = "R5"
-    rows_per_block: int = 0
+    rows_per_block: tuple[int, ...] = ()
     names_seconds: bool = False
     season_status: int | None = None
     event_log: bool = False
@@ -63,7 +64,9 @@ class MeterProfile:
 
 GENERAL = MeterProfile()
 LANDIS_GYR_E650 = MeterProfile(event_log=True)
-EMH_LZQJ = MeterProfile(profile_command="R6", rows_per_block=8, names_seconds=True, season_status=0x28, event_log=True)
+EMH_LZQJ = MeterProfile(
+    profile_command="R6", rows_per_block=(24, 8), names_seconds=True, season_status=0x28, event_log=True
+)
 ISKRA_MT174 = MeterProfile(
     profile_command=None,
     error_bits={0: "Firmware error", 1: "Parameter checksum error", 2: "Energy checksum error", 6: "Maintenance due"},

@@ -35,16 +35,17 @@ SELECT batch_id, client_id, $3::timestamptz
 FROM unnest($1::bigint[], $2::bigint[]) AS new (batch_id, client_id)
 
 -- name: insert_tests
--- Accepted tests, a column per array; received at $19, to be settled $20 seconds later.
+-- Accepted tests, a column per array; received at $20, to be settled $21 seconds later.
 INSERT INTO gateway.test (
     test_id, client_id, batch_id, request_reference, immediate, meter_type, remote_address, canonical_address, transport,
     coms_settings, outstation_address, serial_number, password, survey_days, survey_from, traceparent, survey_date,
-    run_windows, received_at, settle_at
+    run_windows, device_id, received_at, settle_at
 )
-SELECT new.*, $19::timestamptz, $19::timestamptz + make_interval(secs => $20::float8)
+SELECT new.*, $20::timestamptz, $20::timestamptz + make_interval(secs => $21::float8)
 FROM unnest(
     $1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::integer[], $15::date[], $16::text[], $17::date[], $18::jsonb[]
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::integer[], $15::date[], $16::text[], $17::date[], $18::jsonb[],
+    $19::text[]
 ) AS new
 
 -- name: own_test
@@ -106,7 +107,18 @@ WHERE test_id IN (
 RETURNING
     test_id, client_id, batch_id, request_reference, immediate, meter_type, remote_address, canonical_address, transport,
     coms_settings, outstation_address, serial_number, password, survey_days, survey_from, run_windows, traceparent,
-    received_at, scheduler_knows, results_knows
+    received_at, scheduler_knows, results_knows, (
+        SELECT jsonb_build_object('device_id', device_id, 'serial_number', device.serial_number, 'zone', zone.name)
+        FROM gateway.device
+        LEFT JOIN gateway.timezone zone USING (timezone_id)
+        WHERE device.device_id = test.device_id
+    ) AS device
+
+-- name: unsettled_age
+-- Seconds since the oldest test was accepted of which not both who were told have said that they know it.
+SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8
+FROM gateway.test
+WHERE removed_at IS NULL AND NOT (scheduler_knows AND results_knows)
 
 -- name: settle
 -- What the scheduler ($1) and results ($2) have said they know.

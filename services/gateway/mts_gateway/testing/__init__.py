@@ -23,22 +23,53 @@ from cryptography.x509.oid import NameOID
 
 from mts_common.broker import Broker
 from mts_common.database import Statements, from_json, migrate, open_pool, to_json
-from mts_common.messages import CancelReply, CancelTests, SettleRequests, SettleRequestsReply, TestRequested
+from mts_common.messages import CancelReply, CancelTests, Message, SettleRequests, SettleRequestsReply, TestRequested
+from mts_common.requests import Server
 from mts_common.topology import (
     CANCELS,
+    JOB_CHANGES,
+    JOB_LISTS,
+    LINE_LISTS,
+    QUARANTINE_LIFTS,
+    RESULTS_DEAD,
     RESULTS_REQUESTS,
+    RESULTS_REQUEUES,
     RESULTS_SETTLES,
+    SCHEDULER_DEAD,
     SCHEDULER_REQUESTS,
+    SCHEDULER_REQUEUES,
     SCHEDULER_SETTLES,
     EventQueue,
+    RequestQueue,
 )
 from mts_gateway import openapi, runtime
 from mts_gateway.clients import Clients, NewToken
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.testing.contract import Contract
 
+_STAND_INS = (
+    "create_status",
+    "create_search",
+    "create_trace",
+    "create_measurement",
+    "create_register_reading",
+    "create_device_fact",
+    "grant_schema",
+    "grant_views",
+)
+
 START_SECONDS = 20.0
 END_SECONDS = 40.0
+OPERATED = (
+    JOB_LISTS,
+    JOB_CHANGES,
+    LINE_LISTS,
+    QUARANTINE_LIFTS,
+    SCHEDULER_DEAD,
+    SCHEDULER_REQUEUES,
+    RESULTS_DEAD,
+    RESULTS_REQUEUES,
+)
 
 
 class Roles(Protocol):
@@ -130,9 +161,15 @@ class RunningGateway(Background):
         return "http" if self.settings.tls_cert is None else "https"
 
     def http(self, token: str | None = None, **headers: str) -> httpx.Client:
-        """A connection pool that sends the token with every request."""
+        """A connection pool that sends the token with every request and holds every answer against the MTS contract."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        client = self.neighbour(**headers)
+        client.event_hooks = {"response": [self._contract.check]}
+        return client
+
+    def neighbour(self, **headers: str) -> httpx.Client:
+        """A connection pool for the APIs beside that of MTS."""
         verify: ssl.SSLContext | bool = False
         if self.settings.tls_cert is not None:
             verify = ssl.create_default_context(cafile=self.settings.tls_cert)
@@ -141,7 +178,6 @@ class RunningGateway(Background):
             verify=verify,
             headers=headers,
             timeout=30.0,
-            event_hooks={"response": [self._contract.check]},
         )
 
 
@@ -155,7 +191,7 @@ class Store:
     def prepare(self) -> None:
         """Migrate the gateway's schema and create the stand-ins."""
         asyncio.run(migrate(self._roles.url("gateway"), runtime.SCHEMA, "mts_gateway"))
-        for name in ("create_status", "create_search", "create_trace", "grant_schema", "grant_views"):
+        for name in _STAND_INS:
             self.run(self._views[name], role="results")
 
     def publish_search(self, client_id: int) -> None:
@@ -231,6 +267,7 @@ class Neighbours(Background):
     """Answers as scheduler and results do.
 
     A test is held until it is put among `running` or `done`; it has reached a service unless it is among those lost.
+    What operators ask is kept in `operators` and answered by what `answers` holds for its queue.
     """
 
     def __init__(self, amqp_url: str) -> None:
@@ -241,20 +278,27 @@ class Neighbours(Background):
         self.lost_by_scheduler: set[int] = set()
         self.lost_by_results: set[int] = set()
         self.asked: list[CancelTests] = []
+        self.operators: list[Message] = []
+        self.answers: dict[str, Message] = {}
 
     async def _serve(self, stop: asyncio.Event) -> None:
         async with Broker(self._amqp_url, "neighbours") as broker, asyncio.TaskGroup() as tasks:
+            servers: dict[RequestQueue, Server] = {
+                CANCELS: self._cancel,
+                SCHEDULER_SETTLES: partial(self._settle, self.lost_by_scheduler),
+                RESULTS_SETTLES: partial(self._settle, self.lost_by_results),
+                **{queue: partial(self._operate, queue) for queue in OPERATED},
+            }
             serving = [
-                tasks.create_task(broker.serve(queue, answer), name=queue.name)
-                for queue, answer in (
-                    (CANCELS, self._cancel),
-                    (SCHEDULER_SETTLES, partial(self._settle, self.lost_by_scheduler)),
-                    (RESULTS_SETTLES, partial(self._settle, self.lost_by_results)),
-                )
+                tasks.create_task(broker.serve(queue, server), name=queue.name) for queue, server in servers.items()
             ]
             await stop.wait()
             for task in serving:
                 task.cancel()
+
+    async def _operate(self, queue: RequestQueue, questions: list[Message]) -> list[Message]:
+        self.operators += questions
+        return [self.answers[queue.name]] * len(questions)
 
     async def _cancel(self, questions: list[CancelTests]) -> list[CancelReply]:
         self.asked += questions

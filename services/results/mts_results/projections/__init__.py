@@ -7,20 +7,27 @@ from typing import Protocol
 
 from mts_common.database import Connection
 from mts_results.history import History, load
-from mts_results.projections import search, status
+from mts_results.projections import device_facts, measurements, register_readings, search, status
 
 
 class Projection(Protocol):
     """Brings its tables' rows for the tests of `histories` in line with them, inside the caller's transaction.
 
     The rows depend on the histories alone, so that applying them in any order and number leads to the same tables.
-    Where a history was loaded without data, what was made of data stays as it is.
+    Where a history was loaded without data, what was made of data stays as it is. The readings of devices outlive their
+    tests: rows that histories told of stay when the histories are gone.
     """
 
     async def __call__(self, connection: Connection, histories: Sequence[History]) -> None: ...
 
 
-PROJECTIONS: Mapping[str, Projection] = {"status": status.apply, "search": search.apply}
+PROJECTIONS: Mapping[str, Projection] = {
+    "status": status.apply,
+    "search": search.apply,
+    "measurements": measurements.apply,
+    "register_readings": register_readings.apply,
+    "device_facts": device_facts.apply,
+}
 
 _AT_ONCE = 50  # tests whose data are in memory together
 

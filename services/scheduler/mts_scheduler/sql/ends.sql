@@ -1,7 +1,7 @@
 -- name: lock_jobs
 -- Jobs that are still open, locked in key order.
 SELECT job.test_id, job.state, job.kind, job.attempt, job.tries, job.counted, job.costless, job.reported, job.sections,
-    job.alone, job.ready_at, job.call_id, job.traceparent, call.not_after
+    job.alone, job.ready_at, job.call_id, job.traceparent, job.client_id, job.received_at, call.not_after
 FROM scheduler.job
 LEFT JOIN scheduler.call USING (call_id)
 WHERE job.test_id = ANY ($1::bigint[]) AND job.state IN ('held', 'called')
@@ -9,10 +9,10 @@ ORDER BY job.test_id
 FOR UPDATE OF job
 
 -- name: end_attempts
--- What has been decided about locked jobs: final, or held again after a pause.
+-- What has been decided about locked jobs: final, or held again after a pause. An operator's hold stays.
 UPDATE scheduler.job
 SET state = CASE WHEN ended.final THEN 'done' ELSE 'held' END::scheduler.job_state,
-    ready_at = CASE WHEN ended.final THEN job.ready_at
+    ready_at = CASE WHEN ended.final OR job.ready_at = 'infinity' THEN job.ready_at
         ELSE greatest(now() + make_interval(secs => ended.pause), ended.not_before) END,
     tries = ended.tries,
     costless = ended.costless,
@@ -44,7 +44,7 @@ FROM (
     FOR UPDATE
 ) AS running
 WHERE call.call_id = running.call_id
-RETURNING call.canonical_address
+RETURNING call.canonical_address, call.dialler
 
 -- name: give_back
 -- Hold again, at no try, what has not been reported of a call that its dialler gives back.

@@ -30,19 +30,19 @@ GROUP BY windows
 
 -- name: claim_calls
 -- Grant a dialler calls: immediate tests before overnight ones, the lane that was granted to longest ago first.
--- $1 dialler, $2 nonce, $3 transport, $4 calls wanted, $5 the windows now open and when they close,
+-- $1 dialler, $2 nonce, $3 transport, $4 calls wanted, $5 the windows now open, when they opened and when they close,
 -- $6 and $7 patterns of the addresses that its lines may dial and may not, $8 tests in one call.
 -- Lines and jobs that someone else holds are passed over; what two claims still both find is decided by the unique
 -- index on the addresses of running calls, to which all claims write in the order of addresses. OFFSET 0 makes an
 -- EXISTS a look-up for each line, whatever the planner believes of the table's size.
 WITH open_lane AS (
-    SELECT lane.client_id, lane.kind, lane.granted_at, opening.closes_at
+    SELECT lane.client_id, lane.kind, lane.granted_at, opening.opened_at, opening.closes_at
     FROM scheduler.lane
-    LEFT JOIN jsonb_to_recordset($5::jsonb) AS opening (windows jsonb, closes_at timestamptz)
+    LEFT JOIN jsonb_to_recordset($5::jsonb) AS opening (windows jsonb, opened_at timestamptz, closes_at timestamptz)
         ON lane.kind = 'overnight' AND opening.windows = lane.windows AND opening.closes_at > clock_timestamp()
     WHERE lane.kind = 'immediate' OR opening.closes_at IS NOT NULL
 ), waiting AS (
-    SELECT free.*, open_lane.granted_at, open_lane.closes_at,
+    SELECT free.*, open_lane.granted_at, open_lane.opened_at, open_lane.closes_at,
         row_number() OVER (PARTITION BY free.client_id, free.kind ORDER BY free.ready_at) AS turn
     FROM open_lane
     CROSS JOIN LATERAL (
@@ -64,13 +64,14 @@ WITH open_lane AS (
         LIMIT 2 * $4::integer
     ) AS free
 ), ranked AS (
-    SELECT client_id, kind, canonical_address, coms_settings, closes_at,
+    SELECT client_id, kind, canonical_address, coms_settings, opened_at, closes_at,
         row_number() OVER (ORDER BY kind, turn, granted_at, client_id) AS place
     FROM waiting
     ORDER BY place
     LIMIT 2 * $4::integer
 ), locked AS (
-    SELECT line.client_id, line.kind, line.canonical_address, line.coms_settings, ranked.closes_at, ranked.place
+    SELECT line.client_id, line.kind, line.canonical_address, line.coms_settings, ranked.opened_at, ranked.closes_at,
+        ranked.place
     FROM ranked
     JOIN scheduler.line USING (client_id, kind, canonical_address, coms_settings)
     WHERE line.ready_at <= now()
@@ -113,7 +114,8 @@ WITH open_lane AS (
     FROM chosen
     JOIN opened USING (client_id, kind, canonical_address, coms_settings)
     WHERE job.test_id = chosen.test_id AND job.state = 'held'
-    RETURNING job.test_id, job.call_id, job.terms, job.traceparent, job.attempt, job.tries
+    RETURNING job.test_id, job.call_id, job.terms, job.traceparent, job.attempt, job.tries,
+        extract(epoch FROM clock_timestamp() - greatest(job.ready_at, chosen.opened_at))::float8 AS lag
 ), served AS (
     UPDATE scheduler.lane
     SET granted_at = clock_timestamp()
@@ -150,7 +152,8 @@ WITH open_lane AS (
         AND remaining.ready_at IS NULL
 )
 SELECT opened.call_id, opened.remote_address, opened.canonical_address, opened.transport, opened.coms_settings,
-    extract(epoch FROM opened.not_after - clock_timestamp())::float8 AS seconds_left, opened.kind, granted.terms, granted.traceparent, granted.attempt, granted.tries
+    extract(epoch FROM opened.not_after - clock_timestamp())::float8 AS seconds_left, opened.kind, granted.terms,
+    granted.traceparent, granted.attempt, granted.tries, granted.lag
 FROM opened
 JOIN granted USING (call_id)
 ORDER BY opened.call_id, granted.test_id

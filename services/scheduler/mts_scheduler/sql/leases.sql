@@ -56,11 +56,12 @@ LIMIT 5000
 
 -- name: quarantine
 -- Leave addresses alone until the meters must have hung up.
-INSERT INTO scheduler.quarantine AS quarantine (canonical_address, until)
-SELECT canonical_address, now() + make_interval(secs => $2)
-FROM unnest($1::text[]) AS canonical_address
+INSERT INTO scheduler.quarantine AS quarantine (canonical_address, until, reason)
+SELECT canonical_address, now() + make_interval(secs => $3), 'a call was lost with dialler ' || dialler
+FROM unnest($1::text[], $2::text[]) AS lost (canonical_address, dialler)
 ORDER BY canonical_address
-ON CONFLICT (canonical_address) DO UPDATE SET until = greatest(quarantine.until, excluded.until)
+ON CONFLICT (canonical_address) DO UPDATE
+    SET until = greatest(quarantine.until, excluded.until), reason = excluded.reason
 
 -- name: forget_diallers
 -- Diallers without a lease and without calls.

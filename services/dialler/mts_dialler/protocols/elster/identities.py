@@ -38,6 +38,35 @@ CLOCK_SECONDS = "863"  # A1140
 DEMAND_PERIOD = "878"
 FIRMWARE = "998"  # A1140
 
+NAMES = {
+    CUMULATIVE: "cumulative registers",
+    TIME_OF_USE: "time of use registers",
+    MAXIMUM_DEMAND: "maximum demands",
+    PROFILE_DATA: "load profile",
+    PROFILE_REQUEST: "days of load profile",
+    PROFILE_RANGE: "range of load profile",
+    INSTANTANEOUS_REQUEST: "momentary values asked for",
+    INSTANTANEOUS_VALUES: "momentary values",
+    VOLTAGE_TRANSFORMER: "voltage transformer",
+    CURRENT_TRANSFORMER: "current transformer",
+    TIME_OF_USE_SOURCES: "sources of the time of use registers",
+    TERMINAL_COVER: "terminal cover openings",
+    MAIN_COVER: "main cover openings",
+    PHASE_FAILURES: "phase failures",
+    REVERSE_RUNS: "reverse runs",
+    POWER_DOWNS: "power downs",
+    STATUS: "status",
+    PROFILE_CHANNELS: "channels of the load profile",
+    DAYLIGHT_SAVING: "daylight saving",
+    SCHEME: "scheme",
+    SERIAL_NUMBER: "serial number",
+    CLOCK: "clock",
+    CLOCK_SECONDS: "clock",
+    DEMAND_PERIOD: "demand period",
+    FIRMWARE: "firmware",
+}
+"""What each holds, for the reader of a trace."""
+
 UNKNOWN_IDENTITY = "ERR2"
 LOCKED = "ERR5"
 

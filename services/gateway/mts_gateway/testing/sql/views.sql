@@ -46,6 +46,37 @@ CREATE TABLE results_v1.wire_trace (
     frames bytea
 )
 
+-- name: create_measurement
+-- Stands in for results_v1.measurement.
+CREATE TABLE results_v1.measurement (
+    device_id text NOT NULL,
+    starts_at timestamptz NOT NULL,
+    channel text NOT NULL,
+    value numeric NOT NULL,
+    status text[],
+    PRIMARY KEY (device_id, starts_at, channel)
+)
+
+-- name: create_register_reading
+-- Stands in for results_v1.register_reading.
+CREATE TABLE results_v1.register_reading (
+    device_id text NOT NULL,
+    register text NOT NULL,
+    read_at timestamptz NOT NULL,
+    value numeric NOT NULL,
+    PRIMARY KEY (device_id, register, read_at)
+)
+
+-- name: create_device_fact
+-- Stands in for results_v1.device_fact.
+CREATE TABLE results_v1.device_fact (
+    device_id text PRIMARY KEY,
+    firmware text,
+    last_test_end timestamptz,
+    signal_strength text,
+    newest_reading_at timestamptz
+)
+
 -- name: grant_schema
 -- As the migrations of results do.
 GRANT USAGE ON SCHEMA results_v1 TO mts_gateway

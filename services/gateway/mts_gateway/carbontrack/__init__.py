@@ -1,0 +1,1 @@
+"""The carbonTRACK API: customers, devices and measurements, as carbontrack.md says."""

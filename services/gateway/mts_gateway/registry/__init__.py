@@ -1,0 +1,1 @@
+"""The registry: distributors, users, customers, devices, assets, meters and warranty contracts."""
