@@ -197,6 +197,14 @@ class Management:
             self._send("DELETE", f"/connections/{quote(name, safe='')}", may_miss=True)
         return len(names)
 
+    def tap(self, queue: str) -> None:
+        """From now on a new queue takes a copy of every message that is published in the vhost, to wherever it goes."""
+        name = quote(queue, safe="")
+        self._send("PUT", f"/queues/{self._path}/{name}", json={"durable": True})
+        source = f"/bindings/{self._path}/e/amq.rabbitmq.trace/q/{name}"
+        self._send("POST", source, json={"routing_key": "publish.#"})
+        self._send("PUT", f"/vhosts/{self._path}", json={"tracing": True})
+
     def _send(self, method: str, path: str, *, json: object = None, may_miss: bool = False) -> httpx.Response:
         answer = self._client.request(method, path, json=json)
         if not (may_miss and answer.status_code == httpx.codes.NOT_FOUND):
