@@ -23,7 +23,7 @@ from mts_common import database, topology
 from mts_results.projections import PROJECTIONS
 from mts_results.rebuild import rebuild
 
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 SLACK = timedelta(seconds=0.5)
 READERS = 4
