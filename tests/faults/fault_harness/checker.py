@@ -50,6 +50,7 @@ _STUCK = {
     "AND NOT (scheduler_knows AND results_knows)",
     "a row in the gateway's outbox": "SELECT id FROM gateway.outbox",
     "a row in the scheduler's outbox": "SELECT id FROM scheduler.outbox",
+    "a row in the outbox of results": "SELECT id FROM results.outbox",
     "parts of a report": "SELECT test_id FROM results.report_part",
 }
 # Each row is a contradiction between what the services have written down.
