@@ -17,7 +17,7 @@ from mts_stack.processes import SYSTEM_PATH, Process, StackFault, find_program, 
 ADMIN = "mts_admin"
 MEMORY = "1GB"
 START_SECONDS = 90.0
-CALL_SECONDS = 10.0
+CALL_SECONDS = 30.0
 
 # Debian's command of this name in PATH changes to a user of its own; the server's own one does not.
 _FOLDER = Path("/usr/lib/rabbitmq/bin")
