@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from mts_client import calls
-from mts_client.cli import admin, batch, readings
+from mts_client.cli import admin, batch, readings, registry
 from mts_client.cli.session import (
     ExitCode,
     MtsGroup,
@@ -45,6 +45,7 @@ server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault
 app = typer.Typer(cls=MtsGroup, help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(batch.app, name="batch")
 app.add_typer(admin.app, name="admin")
+app.add_typer(registry.app, name="registry")
 app.command("devices")(readings.devices)
 app.command("measurements")(readings.measurements)
 
