@@ -9,7 +9,8 @@ PACKAGES := libs/common libs/client services/gateway services/scheduler services
 	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
 	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup setup-tests demo up down seed test faults check bench soak lock configuration dashboards compose-env
+.PHONY: help setup setup-tests demo up down seed test faults check bench large soak lock
+.PHONY: configuration contracts asyncapi dashboards compose-env
 
 help:
 	@echo "make demo   set up, start everything, test simulated meters, show the results, stop"
@@ -20,9 +21,11 @@ help:
 	@echo "make faults run the fault tests alone (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine"
+	@echo "make large  release TESTS (100000) held tests by two schedulers and four diallers"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
 	@echo "make configuration  write docs/configuration.md anew"
 	@echo "make dashboards  write deploy/grafana/dashboards and deploy/k8s/base/rules.yaml anew"
+	@echo "make contracts  write docs/openapi.json and docs/asyncapi.yaml anew"
 	@echo "make compose-env  new secrets in .env, for docker compose up"
 	@echo "make lock   resolve requirements/*.in anew into requirements/*.lock"
 
@@ -61,6 +64,9 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+large: setup
+	$(BIN)/python -m benchmarks.large $(TESTS)
+
 soak: setup
 	PYTHONPATH=tests/faults $(BIN)/python -m fault_harness.soak $(MINUTES)
 
@@ -79,3 +85,6 @@ compose-env:
 
 configuration: setup
 	@$(STACK).configuration
+
+contracts asyncapi: setup
+	@$(STACK).contracts

@@ -54,7 +54,7 @@ async def publishes(url: str) -> float:
 
 async def requests(url: str) -> float:
     """Questions asked and answered in a second, a hundred under way at a time."""
-    queue = topology.RequestQueue("bench.requests", SettleRequests)
+    queue = topology.RequestQueue("bench.requests", SettleRequests, SettleRequestsReply)
 
     async def answer(items: list[SettleRequests]) -> list[SettleRequestsReply]:
         return [SettleRequestsReply(known=item.test_ids) for item in items]

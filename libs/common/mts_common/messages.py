@@ -88,6 +88,7 @@ class FailureKind(StrEnum):
     GARBLED = "garbled"
     TOO_LONG = "too_long"  # the call passed its time limit
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
+    PASSWORD_UNANSWERED = "password_unanswered"  # noqa: S105 - it may have been refused, or the line lost it
     WRONG_METER = "wrong_meter"  # another serial number than the one asked for
     ADDRESS_FORBIDDEN = "address_forbidden"
     CONFIGURATION = "configuration"  # the request cannot be carried out as it stands

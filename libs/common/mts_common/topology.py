@@ -14,25 +14,37 @@ from mts_common.messages import (
     AttemptReport,
     AttemptReportPart,
     CallFinished,
+    CallGrant,
     CallReleased,
+    CallReleasedReply,
     CallWant,
+    CancelReply,
     CancelTests,
     DiallerAlive,
+    DiallerLease,
     Message,
     ReadingsStored,
     SettleOutcomes,
+    SettleOutcomesReply,
     SettleRequests,
+    SettleRequestsReply,
     TestCancelled,
     TestFinished,
     TestRequested,
 )
 from mts_common.operator_messages import (
     ChangeJobs,
+    ChangeJobsReply,
     LiftQuarantine,
+    LiftQuarantineReply,
     ListDeadLetters,
+    ListDeadLettersReply,
     ListJobs,
+    ListJobsReply,
     ListLines,
+    ListLinesReply,
     RequeueDeadLetters,
+    RequeueDeadLettersReply,
 )
 
 EXCHANGE = "mts"
@@ -53,10 +65,11 @@ class EventQueue:
 
 @dataclass(frozen=True, slots=True)
 class RequestQueue:
-    """A transient queue on which one kind of request is served."""
+    """A transient queue on which one kind of request is served, and the kind of its answers."""
 
     name: str
     kind: type[Message]
+    reply: type[Message]
 
 
 SCHEDULER_REQUESTS = EventQueue("scheduler.requests", (TestRequested,))
@@ -68,22 +81,22 @@ RESULTS_CALLS = EventQueue("results.calls", (CallFinished,))
 RESULTS_OUTCOMES = EventQueue("results.outcomes", (TestFinished, TestCancelled))
 GATEWAY_READINGS = EventQueue("gateway.readings", (ReadingsStored,))
 
-CALL_WANTS = RequestQueue("scheduler.call-want", CallWant)
-DIALLER_ALIVES = RequestQueue("scheduler.dialler-alive", DiallerAlive)
-CALL_RELEASES = RequestQueue("scheduler.call-released", CallReleased)
-CANCELS = RequestQueue("scheduler.cancel", CancelTests)
-SCHEDULER_SETTLES = RequestQueue("scheduler.settle", SettleRequests)
-RESULTS_SETTLES = RequestQueue("results.settle-requests", SettleRequests)
-OUTCOME_SETTLES = RequestQueue("results.settle-outcomes", SettleOutcomes)
+CALL_WANTS = RequestQueue("scheduler.call-want", CallWant, CallGrant)
+DIALLER_ALIVES = RequestQueue("scheduler.dialler-alive", DiallerAlive, DiallerLease)
+CALL_RELEASES = RequestQueue("scheduler.call-released", CallReleased, CallReleasedReply)
+CANCELS = RequestQueue("scheduler.cancel", CancelTests, CancelReply)
+SCHEDULER_SETTLES = RequestQueue("scheduler.settle", SettleRequests, SettleRequestsReply)
+RESULTS_SETTLES = RequestQueue("results.settle-requests", SettleRequests, SettleRequestsReply)
+OUTCOME_SETTLES = RequestQueue("results.settle-outcomes", SettleOutcomes, SettleOutcomesReply)
 
-JOB_LISTS = RequestQueue("scheduler.jobs-list", ListJobs)
-JOB_CHANGES = RequestQueue("scheduler.jobs-change", ChangeJobs)
-LINE_LISTS = RequestQueue("scheduler.lines-list", ListLines)
-QUARANTINE_LIFTS = RequestQueue("scheduler.quarantine-lift", LiftQuarantine)
-SCHEDULER_DEAD = RequestQueue("scheduler.dead-list", ListDeadLetters)
-SCHEDULER_REQUEUES = RequestQueue("scheduler.dead-requeue", RequeueDeadLetters)
-RESULTS_DEAD = RequestQueue("results.dead-list", ListDeadLetters)
-RESULTS_REQUEUES = RequestQueue("results.dead-requeue", RequeueDeadLetters)
+JOB_LISTS = RequestQueue("scheduler.jobs-list", ListJobs, ListJobsReply)
+JOB_CHANGES = RequestQueue("scheduler.jobs-change", ChangeJobs, ChangeJobsReply)
+LINE_LISTS = RequestQueue("scheduler.lines-list", ListLines, ListLinesReply)
+QUARANTINE_LIFTS = RequestQueue("scheduler.quarantine-lift", LiftQuarantine, LiftQuarantineReply)
+SCHEDULER_DEAD = RequestQueue("scheduler.dead-list", ListDeadLetters, ListDeadLettersReply)
+SCHEDULER_REQUEUES = RequestQueue("scheduler.dead-requeue", RequeueDeadLetters, RequeueDeadLettersReply)
+RESULTS_DEAD = RequestQueue("results.dead-list", ListDeadLetters, ListDeadLettersReply)
+RESULTS_REQUEUES = RequestQueue("results.dead-requeue", RequeueDeadLetters, RequeueDeadLettersReply)
 
 EVENT_QUEUES = (
     SCHEDULER_REQUESTS,

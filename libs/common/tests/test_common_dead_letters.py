@@ -252,7 +252,7 @@ async def test_a_database_that_does_not_answer_costs_no_letter(
         async with transaction(pool) as connection:
             await connection.execute("LOCK TABLE results.dead_letter")
             await broker.publisher.dead_letter(OUTCOMES, "test.cancelled", b"{}", "poison")
-            await until(lambda: "keeping them again" in caplog.text)
+            await until(lambda: "handling again" in caplog.text)
         await died(letters, 1)
         collecting.cancel()
 

@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mts_common import messages, topology
+from mts_common import messages, operator_messages, topology
 from mts_common.amqp import MAX_BODY_BYTES, unpack
 from mts_common.broker import Broker
 from mts_common.messages import MalformedMessage, Message, RunWindow, TestCancelled, TestRequested, decode, encode
@@ -27,7 +27,7 @@ from mts_common.telemetry import JsonFormatter
 GOLDEN = {path.stem: json.loads(path.read_text("utf-8")) for path in (Path(__file__).parent / "golden").glob("*.json")}
 KINDS: dict[str, type[Message]] = {
     kind.kind: kind
-    for kind in vars(messages).values()
+    for kind in (*vars(messages).values(), *vars(operator_messages).values())
     if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
 }
 
@@ -182,7 +182,11 @@ async def test_a_hostile_message_is_put_aside_and_its_neighbour_handled(name: st
                 await seen.wait()
             assert not consuming.done()
             dead = await channel.get_queue(topology.RESULTS_OUTCOMES.dead)
-            assert dead.declaration_result.message_count == 1
+            async with asyncio.timeout(20):
+                while (letter := await dead.get(no_ack=True, fail=False)) is None:
+                    await asyncio.sleep(0.05)
+            assert letter.type == message.type
+            assert await dead.get(fail=False) is None
         finally:
             consuming.cancel()
             with suppress(asyncio.CancelledError):

@@ -7,6 +7,7 @@ Raise the leaves only. `failure` is what the scheduler's retry policy decides by
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from mts_common.messages import FailureKind
@@ -99,6 +100,41 @@ class FrameGarbled(DiallerError):
     """What came is no answer of the protocol, or its check failed, after all repeats."""
 
     failure = FailureKind.GARBLED
+
+
+class SilentAtPassword(MeterSilent):
+    """The meter, which had spoken before, said nothing to the password: perhaps it refused it."""
+
+    failure = FailureKind.PASSWORD_UNANSWERED
+
+
+class GarbledAtPassword(FrameGarbled):
+    """What the meter said to the password, perhaps a refusal, could not be read."""
+
+    failure = FailureKind.PASSWORD_UNANSWERED
+
+
+class DroppedAtPassword(LineDropped):
+    """The line went away when the meter was given the password: some hang up on a wrong one."""
+
+    failure = FailureKind.PASSWORD_UNANSWERED
+
+
+_AT_PASSWORD: dict[type[DiallerError], type[DiallerError]] = {
+    MeterSilent: SilentAtPassword,
+    FrameGarbled: GarbledAtPassword,
+    LineDropped: DroppedAtPassword,
+}
+
+
+@contextmanager
+def offering_password() -> Iterator[None]:
+    """For the question that gives a password and the wait for its answer: what may hide a refusal is told apart."""
+    try:
+        yield
+    except tuple(_AT_PASSWORD) as error:
+        leaf = next(leaf for base, leaf in _AT_PASSWORD.items() if isinstance(error, base))
+        raise leaf(str(error)) from error
 
 
 class BadCredentials(DiallerError):

@@ -12,7 +12,7 @@ from mts_dialler.drivers import dlms_types
 from mts_dialler.drivers.dlms_bench import AK, EK, GMAC, Bench, refused, small_meter, u32
 from mts_dialler.drivers.dlms_testing import Keys
 from mts_dialler.drivers.dlms_types import MeterProfile
-from mts_dialler.errors import BadCredentials, DiallerError, MeterRefused, MeterSilent, NotConfigured
+from mts_dialler.errors import BadCredentials, DiallerError, MeterRefused, MeterSilent, NotConfigured, SilentAtPassword
 from mts_dialler.protocols.hdlc.frame import Frame, Kind, client_address
 from mts_dialler.protocols.hdlc.reader import FrameReader
 
@@ -21,6 +21,13 @@ from mts_dialler.protocols.hdlc.reader import FrameReader
 async def test_a_wrong_password_is_never_repeated(profile: MeterProfile) -> None:
     bench = Bench(small_meter(password=b"another one"), profile)
     assert await refused(bench, BadCredentials) == "the meter refused the association: authentication failed"
+    assert len(bench.requests(0x60)) == 1
+
+
+@pytest.mark.parametrize(("profile", "spoken"), [(dlms_types.GENERAL, 1), (dlms_types.WRAPPED, 0)])
+async def test_a_password_that_gets_no_answer_may_have_been_refused(profile: MeterProfile, spoken: int) -> None:
+    bench = Bench(small_meter(), profile, spoil=lambda answer, turn: [answer] if turn < spoken else [])
+    await refused(bench, SilentAtPassword)
     assert len(bench.requests(0x60)) == 1
 
 

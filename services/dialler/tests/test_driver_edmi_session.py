@@ -11,7 +11,16 @@ from mts_common.messages import FailureKind, Section, SectionState
 from mts_dialler.drivers.edmi_bench import CREDENTIALS, DAY, SERIAL, Test, answered, meter, named, packets
 from mts_dialler.drivers.edmi_testing import NOT_LOGGED_IN, NOT_READY, long, refusal, word
 from mts_dialler.drivers.testing import Reply
-from mts_dialler.errors import BadCredentials, FrameGarbled, LineDropped, MeterRefused, MeterSilent, NotConfigured
+from mts_dialler.errors import (
+    BadCredentials,
+    FrameGarbled,
+    GarbledAtPassword,
+    LineDropped,
+    MeterRefused,
+    MeterSilent,
+    NotConfigured,
+    SilentAtPassword,
+)
 from mts_dialler.protocols.edmi.frame import Packet
 
 
@@ -45,14 +54,20 @@ async def test_a_login_whose_answer_is_damaged_is_not_repeated_but_tried_out() -
 
 async def test_a_login_whose_answer_is_damaged_may_have_been_refused() -> None:
     test = Test(meter(trouble=damaged), password="READER,wrong")
-    assert "could not be read, and then: not logged in" in await test.fail(FrameGarbled)
+    assert "could not be read, and then: not logged in" in await test.fail(GarbledAtPassword)
     assert [payload[:1] for payload in test.commands] == [b"L", b"R", b"X"]
 
 
 async def test_a_login_that_is_lost_is_repeated() -> None:
-    test = Test(meter(trouble=lambda number, reply: [] if number < 3 else [reply]))
+    test = Test(meter(trouble=lambda number, reply: [] if number < 2 else [reply]))
     await test.run()
-    assert [payload[:1] for payload in test.commands[:4]] == [b"L", b"L", b"L", b"R"]
+    assert [payload[:1] for payload in test.commands[:4]] == [b"L", b"L", b"R", b"R"]
+
+
+async def test_a_login_that_gets_no_answer_twice_may_have_been_refused() -> None:
+    test = Test(meter(trouble=lambda number, reply: [reply] if number == 0 else []))
+    await test.fail(SilentAtPassword)
+    assert [payload[:1] for payload in test.commands] == [b"L"] * 2 + [b"X"]
 
 
 async def test_every_test_ends_with_a_logout() -> None:
@@ -69,10 +84,10 @@ async def test_attention_is_tried_with_and_without_escape_and_may_stay_without_a
     assert set(test.states().values()) == {SectionState.READ}
 
 
-async def test_a_silent_meter_is_given_up_after_three_tries() -> None:
+async def test_a_silent_meter_is_given_up_after_two_tries() -> None:
     test = Test(meter(trouble=lambda _number, _reply: []))
     assert "did not answer: login" in await test.fail(MeterSilent)
-    assert [payload[:1] for payload in test.commands] == [b"L"] * 3 + [b"X"]
+    assert [payload[:1] for payload in test.commands] == [b"L"] * 2 + [b"X"]
     assert test.clock.monotonic() < 60
 
 

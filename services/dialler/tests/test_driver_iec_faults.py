@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from mts_common.messages import Section, SectionState
+from mts_common.messages import FailureKind, Section, SectionState
 from mts_dialler.drivers.iec_bench import PASSWORD, READOUT, Meter, Test, all_read, data_message, days, framed
 from mts_dialler.drivers.testing import Reply
-from mts_dialler.errors import BadCredentials, CallTooLong, FrameGarbled, MeterSilent
+from mts_dialler.errors import (
+    BadCredentials,
+    CallTooLong,
+    DroppedAtPassword,
+    FrameGarbled,
+    LineDropped,
+    MeterSilent,
+    SilentAtPassword,
+)
 
 
 async def test_a_password_is_given_once_before_the_first_command_and_is_struck_out_of_the_trace() -> None:
@@ -44,8 +52,17 @@ async def test_a_password_that_gets_no_answer_is_not_repeated_either() -> None:
 
     meter = Meter(password=PASSWORD, spoil=deaf)
     test = await Test(meter, password=PASSWORD, survey=days(1)).run()
-    assert isinstance(test.error, MeterSilent)
+    assert isinstance(test.error, SilentAtPassword)
     assert meter.passwords == 1
+
+
+async def test_a_line_that_drops_at_the_password_may_hide_a_refusal() -> None:
+    def hangs_up(reply: bytes, _: int) -> list[Reply]:
+        return [LineDropped("the far end hung up")] if reply == b"\x06" else [reply]
+
+    test = await Test(Meter(password=PASSWORD, spoil=hangs_up), password=PASSWORD, survey=days(1)).run()
+    assert isinstance(test.error, DroppedAtPassword)
+    assert test.error.failure is FailureKind.PASSWORD_UNANSWERED
 
 
 async def test_a_silent_meter_is_called_three_times_and_then_signed_off() -> None:

@@ -3,9 +3,11 @@
 # ruff: noqa: DTZ001 - meters show wall clocks without a zone
 from __future__ import annotations
 
+import re
 import struct
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_dialler.protocols.elster.calendar import Calendar, Period
+from mts_dialler.protocols.elster.layouts import A1140, A1700, Layout
 from mts_dialler.protocols.elster.profile import (
     DayStart,
     Element,
@@ -27,6 +30,7 @@ from mts_dialler.protocols.errors import RemoteProtocolError
 
 LONDON = ZoneInfo("Europe/London")
 UTC_ZONE = ZoneInfo("UTC")
+CAPTURES = Path(__file__).parent / "captures"
 EXAMPLE = bytes.fromhex("E480397B61000109 00123453 40000050 FF")
 
 
@@ -44,6 +48,16 @@ def happening(marker: Marker, wall: datetime) -> bytes:
 
 def record(milliwatts: int, status: int = 0) -> bytes:
     return bytes([status]) + bytes.fromhex(f"{milliwatts:05d}0")
+
+
+def captured_tails(product: str) -> list[bytes]:
+    """What stands behind the time of a day's start: mask and period; a period that the source masks is 99."""
+    lines = (CAPTURES / "a1700_profile_headers.txt").read_text().splitlines()
+    text = next(line.partition(":")[2] if ":" in line else line for line in lines if line.startswith(product))
+    return [
+        bytes.fromhex(each.replace("xx", "99"))
+        for each in re.findall("[0-9A-F]{2} [0-9A-F]{2} (?:[0-9A-F]{2}|xx)", text)
+    ]
 
 
 def elements(data: bytes, chunk: int | None = None) -> list[Element | str]:
@@ -289,3 +303,24 @@ def test_a_stamp_in_the_repeated_hour_is_resolved_by_the_season_marker() -> None
 def test_a_value_that_is_no_number_spoils_only_itself() -> None:
     data = day(datetime(2024, 1, 1), 0x0003) + b"\x00" + b"\xff\xff\xff" + record(7)[1:]
     assert periods(data)[0].values == (None, 7)
+
+
+@pytest.mark.parametrize(
+    ("product", "layout", "channels"),
+    [
+        ("A1700", A1700, [(1, 2, 3, 4, 5, 6, 8, 9), (1, 2, 8, 9, 12), (1, 2, 8, 9), (1,)]),
+        ("A1140", A1140, [(1, 8), (1, 2, 8, 9)]),
+    ],
+)
+def test_the_captured_days_are_of_half_hours_and_have_these_channels(
+    product: str, layout: Layout, channels: list[tuple[int, ...]]
+) -> None:
+    found = []
+    for tail in captured_tails(product):
+        reader = ProfileReader(layout)
+        reader.feed(b"\xe4" + seconds(datetime(2024, 11, 5)) + tail)
+        start = reader.next_element()
+        assert isinstance(start, DayStart)
+        assert start.minutes == 30
+        found.append(start.sources)
+    assert found == channels

@@ -24,7 +24,7 @@ from mts_gateway.testing import (
 from mts_gateway.testing.carbontrack import SUNCO, WINDCO, bearer
 from mts_gateway.testing.carbontrack import load as load_carbontrack
 from mts_gateway.testing.contract_api import client_of
-from mts_gateway.testing.contract_seed import contract_seed, reset
+from mts_gateway.testing.contract_seed import SeededRegistry, contract_seed
 from mts_stack.fixtures import fresh_database, fresh_vhost
 from mts_stack.rabbitmq import vhost_url
 from mts_stack.servers import Servers
@@ -149,19 +149,39 @@ def contract_site(servers: Servers, site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def contract_gateway(contract_site: Site) -> Iterator[RunningGateway]:
-    """The gateway that the tests of contracts share."""
-    with contract_site.gateway() as gateway:
+    """The gateway that the tests of contracts share; nobody is held to a rate."""
+    with contract_site.gateway(rate_limit_calls=1_000_000) as gateway:
         yield gateway
 
 
-@pytest.fixture
-def fresh_contracts(contract_site: Site) -> None:
-    """The registry as the acceptance examples assume it."""
-    reset(contract_site.roles, contract_seed(EXAMPLE))
+@pytest.fixture(scope="session")
+def contract_registry(contract_site: Site) -> SeededRegistry:
+    return SeededRegistry(contract_site.roles, contract_seed(EXAMPLE))
 
 
 @pytest.fixture
-def contracts(contract_gateway: RunningGateway, fresh_contracts: None) -> Iterator[httpx.Client]:
-    """The contract meters API over a fresh registry, used by its user."""
+def seeded(contract_registry: SeededRegistry) -> None:
+    """The registry as the acceptance examples assume it; the test changes nothing of it."""
+    contract_registry.restore()
+
+
+@pytest.fixture
+def changeable(contract_registry: SeededRegistry) -> Iterator[None]:
+    """The same, and the test may change it."""
+    contract_registry.restore()
+    yield
+    contract_registry.changed = True
+
+
+@pytest.fixture
+def contracts(contract_gateway: RunningGateway, seeded: None) -> Iterator[httpx.Client]:
+    """The contract meters API, used by its user, who changes nothing."""
+    with client_of(contract_gateway) as client:
+        yield client
+
+
+@pytest.fixture
+def changing(contract_gateway: RunningGateway, changeable: None) -> Iterator[httpx.Client]:
+    """The same for a user who may change something."""
     with client_of(contract_gateway) as client:
         yield client

@@ -187,20 +187,20 @@ def test_28_a_dependency_is_a_preview(contracts: httpx.Client) -> None:
     assert (stored["MeterEndValue"], stored["CalculatedDueDate"]) == (500, "2022-10-16")
 
 
-def test_29_a_change_makes_a_new_version(contracts: httpx.Client) -> None:
-    before = contracts.get(f"{METERS}/{B}")
+def test_29_a_change_makes_a_new_version(changing: httpx.Client) -> None:
+    before = changing.get(f"{METERS}/{B}")
     known = {"If-Match": before.headers["ETag"]}
-    after = contracts.patch(f"{METERS}/{B}", json={"MeterIntervalValue": 1000}, headers=known)
+    after = changing.patch(f"{METERS}/{B}", json={"MeterIntervalValue": 1000}, headers=known)
     assert after.status_code == 200
     assert (after.json()["MeterEndValue"], after.json()["CalculatedDueDate"]) == (1000, "2022-11-17")
     assert after.headers["ETag"] == before.headers["ETag"].replace("0000000178", "0000000278")
     assert after.json()["LastUpdateDate"] > before.json()["LastUpdateDate"]
-    stale = contracts.patch(f"{METERS}/{B}", json={"MeterIntervalValue": 2000}, headers=known)
+    stale = changing.patch(f"{METERS}/{B}", json={"MeterIntervalValue": 2000}, headers=known)
     assert (stale.status_code, stale.headers["ETag"]) == (412, after.headers["ETag"])
 
 
-def test_30_a_disabled_meter_ends_today(contracts: httpx.Client) -> None:
-    answer = contracts.patch(f"{METERS}/{B}", json={"DisabledFlag": "Y"})
+def test_30_a_disabled_meter_ends_today(changing: httpx.Client) -> None:
+    answer = changing.patch(f"{METERS}/{B}", json={"DisabledFlag": "Y"})
     assert answer.json()["DisabledFlag"] is True
     assert answer.json()["ActiveEndDate"] == datetime.now(UTC).date().isoformat()
 

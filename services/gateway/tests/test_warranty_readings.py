@@ -72,23 +72,23 @@ async def state(pool: Pool) -> list[Any]:
     return [tuple(row) for row in (*readings, *due)]
 
 
-def test_38_a_new_reading_moves_the_due_date(contracts: httpx.Client, contract_gateway: RunningGateway) -> None:
+def test_38_a_new_reading_moves_the_due_date(changing: httpx.Client, contract_gateway: RunningGateway) -> None:
     amqp_url = contract_gateway.settings.amqp_url.get_secret_value()
-    parent = contracts.get(CONTRACT).json()
+    parent = changing.get(CONTRACT).json()
     publish(amqp_url, told(("Counter B", 30, 50000)))
-    after = wait_for_change(contracts, f"{METERS}/{B}", "CalculatedDueDate", "2028-04-19")
+    after = wait_for_change(changing, f"{METERS}/{B}", "CalculatedDueDate", "2028-04-19")
     assert (after["CalculatedDueDate"], after["LastUpdatedBy"]) == ("2022-12-27", "SYSTEM")
     assert after["LastUpdateDate"] > "2022-10-28T16:12:03+00:00"
-    assert contracts.get(f"{METERS}/{B}").headers["ETag"].endswith('0000000278"')
-    assert contracts.get(CONTRACT).json() == parent
+    assert changing.get(f"{METERS}/{B}").headers["ETag"].endswith('0000000278"')
+    assert changing.get(CONTRACT).json() == parent
 
 
 def test_a_client_sees_what_has_changed_since_it_last_looked(
-    contracts: httpx.Client, contract_gateway: RunningGateway
+    changing: httpx.Client, contract_gateway: RunningGateway
 ) -> None:
     publish(contract_gateway.settings.amqp_url.get_secret_value(), told(("Counter B", 30, 50000)))
-    wait_for_change(contracts, f"{METERS}/{B}", "CalculatedDueDate", "2028-04-19")
-    changed = contracts.get(METERS, params={"q": "LastUpdateDate>2022-10-28T16:12:03+00:00"}).json()
+    wait_for_change(changing, f"{METERS}/{B}", "CalculatedDueDate", "2028-04-19")
+    changed = changing.get(METERS, params={"q": "LastUpdateDate>2022-10-28T16:12:03+00:00"}).json()
     assert [item["ContractMeterId"] for item in changed["items"]] == [B]
 
 
@@ -150,7 +150,7 @@ async def test_an_intake_that_can_handle_nothing_stops_alone_and_says_so(pool: P
         await asyncio.wait([task])
 
 
-def test_contracts_are_served_while_the_broker_is_down(contract_site: Any, fresh_contracts: None) -> None:
+def test_contracts_are_served_while_the_broker_is_down(contract_site: Any, changeable: None) -> None:
     with contract_site.gateway(amqp_url="amqp://127.0.0.1:1/") as gateway, client_of(gateway) as client:
         assert client.get(METERS).json()["count"] == 3
         assert client.patch(f"{METERS}/{B}", json={"MeterIntervalValue": 1000}).status_code == 200

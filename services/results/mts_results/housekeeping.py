@@ -1,4 +1,4 @@
-"""What results does on its own: partitions made ahead and dropped, stray parts and old dead letters deleted."""
+"""What results does on its own: partitions made ahead and dropped; traces, stray parts, dead letters deleted."""
 
 from __future__ import annotations
 
@@ -23,12 +23,19 @@ class Housekeeping:
     """Every process does it; what another has done already is not done again."""
 
     def __init__(
-        self, pool: Pool, partitions: Partitions, months: Months, keep_days: int, now: Callable[[], datetime]
+        self,
+        pool: Pool,
+        partitions: Partitions,
+        months: Months,
+        keep_days: int,
+        trace_keep_days: int,
+        now: Callable[[], datetime],
     ) -> None:
         self._pool = pool
         self._partitions = partitions
         self._months = months
         self._keep_days = keep_days
+        self._trace_keep_days = trace_keep_days
         self._now = now
 
     async def run(self) -> None:
@@ -44,6 +51,7 @@ class Housekeeping:
         """One round of all."""
         await self._partitions.make_ahead()
         await self._partitions.drop_old(self._now() - timedelta(days=self._keep_days))
+        await self._partitions.empty_old_traces(self._now() - timedelta(days=self._trace_keep_days))
         await self._months.make_ahead(self._now())
         await self._months.drop_old(self._now())
         await self._pool.execute(SQL["expire_parts"], self._now() - PARTS_KEPT)

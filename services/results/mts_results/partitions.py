@@ -61,14 +61,21 @@ class Partitions:
 
     async def drop_old(self, before: datetime) -> None:
         """Drop the partitions whose newest test was first heard of before `before`; one in use is left for later."""
-        for row in await self._pool.fetch(SQL["old_partitions"], before):
+        await self._clear("old_partitions", before, "drop_partition")
+        await self.refresh()
+
+    async def empty_old_traces(self, before: datetime) -> None:
+        """Delete the wire traces of the partitions whose newest test was first heard of before `before`, likewise."""
+        await self._clear("old_traces", before, "empty_traces")
+
+    async def _clear(self, find: str, before: datetime, clear: str) -> None:
+        for row in await self._pool.fetch(SQL[find], before):
             try:
                 async with transaction(self._pool) as connection:
-                    await connection.execute(SQL["drop_partition"], row["first"])
-                _log.info("dropped the partition of tests from %d", row["first"], extra={"action": "drop partition"})
+                    await connection.execute(SQL[clear], row["first"])
+                _log.info("tests from %d: done", row["first"], extra={"action": clear})
             except asyncpg.LockNotAvailableError:
-                _log.info("the partition of tests from %d is in use", row["first"], extra={"action": "drop partition"})
-        await self.refresh()
+                _log.info("tests from %d: in use, left for later", row["first"], extra={"action": clear})
 
     def _find(self, test_id: int) -> _Range | None:
         at = bisect_right(self._ranges, test_id, key=lambda known: known.first) - 1

@@ -51,6 +51,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         months = Months(pool, settings.reading_keep_months)
         ingest = Ingest(pool, partitions, _now)
         settling = Settling(pool, lambda: broker.backlog(RESULTS_REPORTS))
+        housekeeping = Housekeeping(pool, partitions, months, settings.keep_days, settings.trace_keep_days, _now)
         letters = DeadLetters(pool, "results", broker.publisher)
         health = Health({"database": lambda: _check(pool), "broker": broker.check}, pulses)
         await until_stopped(
@@ -66,7 +67,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
                 "dead.list": broker.serve(RESULTS_DEAD, letters.serve_list),
                 "dead.requeue": broker.serve(RESULTS_REQUEUES, letters.serve_requeue),
                 "levels": watch(pool, OUTBOX.schema, OUTBOX.levels, letters.levels),
-                "housekeeping": Housekeeping(pool, partitions, months, settings.keep_days, _now).run(),
+                "housekeeping": housekeeping.run(),
                 "relay": Relay(pool, OUTBOX, broker.publisher, pulses).run(),
                 "health": serve_health(health, settings.health_host, settings.health_port),
                 "pulses": pulses.watch(),

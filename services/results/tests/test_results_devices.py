@@ -253,7 +253,7 @@ async def test_making_a_month_waits_for_no_reader_and_no_writer(pool: Pool, test
 
 @pytest.fixture
 def housekeeping(pool: Pool, partitions: Partitions, clock: Clock) -> Housekeeping:
-    return Housekeeping(pool, partitions, Months(pool, 2), 3000, clock)
+    return Housekeeping(pool, partitions, Months(pool, 2), 3000, 3000, clock)
 
 
 async def months(pool: Pool) -> list[str]:

@@ -20,6 +20,7 @@ from mts_results.partitions import Partitions
 Make = Callable[..., Any]
 View = Callable[[str, int], Awaitable[dict[str, Any] | None]]
 KEEP_DAYS = 30
+TRACE_KEEP_DAYS = 10
 
 
 class Clock(Protocol):
@@ -30,7 +31,7 @@ class Clock(Protocol):
 
 @pytest.fixture
 def housekeeping(pool: Pool, partitions: Partitions, clock: Clock) -> Housekeeping:
-    return Housekeeping(pool, partitions, Months(pool, 120), KEEP_DAYS, clock)
+    return Housekeeping(pool, partitions, Months(pool, 120), KEEP_DAYS, TRACE_KEEP_DAYS, clock)
 
 
 async def ranges(pool: Pool) -> list[tuple[Any, ...]]:
@@ -189,13 +190,50 @@ async def test_a_partition_that_is_being_read_is_dropped_in_a_later_round(
     assert (await ranges(pool))[0] == (0, 1000, True, 0)
 
 
+async def traces(pool: Pool) -> list[int]:
+    rows = await pool.fetch("SELECT test_id FROM results_v1.wire_trace ORDER BY test_id")
+    return [row["test_id"] for row in rows]
+
+
+async def test_wire_traces_go_before_their_tests_and_late_ones_with_the_next_round(
+    pool: Pool, ingest: Ingest, clock: Clock, housekeeping: Housekeeping, requested: Make, report: Make, view: View
+) -> None:
+    await ingest.requests([requested(1), requested(2)])
+    await ingest.reports([report(1, 1)])
+    clock.moment += timedelta(days=TRACE_KEEP_DAYS, seconds=1)
+    await ingest.reports([report(1000, 1)])
+    await housekeeping.round()
+    assert await traces(pool) == [1000]
+    assert await view("test_search", 1) is not None
+    await ingest.reports([report(2, 1)])
+    assert await traces(pool) == [2, 1000]
+    await housekeeping.round()
+    assert await traces(pool) == [1000]
+    assert await pool.fetchval("SELECT count(*) FROM results.attempt") == 3
+
+
+async def test_wire_traces_that_are_being_read_are_deleted_in_a_later_round(
+    pool: Pool, ingest: Ingest, clock: Clock, housekeeping: Housekeeping, requested: Make, report: Make
+) -> None:
+    await ingest.requests([requested(1)])
+    await ingest.reports([report(1, 1)])
+    clock.moment += timedelta(days=TRACE_KEEP_DAYS, seconds=1)
+    await ingest.requests([requested(1000)])
+    async with pool.acquire() as reader, reader.transaction():
+        await reader.execute("SELECT FROM results_v1.wire_trace")
+        await housekeeping.round()
+        assert await traces(pool) == [1]
+    await housekeeping.round()
+    assert await traces(pool) == []
+
+
 async def test_stray_parts_of_reports_are_deleted(
     pool: Pool, ingest: Ingest, clock: Clock, housekeeping: Housekeeping
 ) -> None:
     await ingest.reports([AttemptReportPart(test_id=1, attempt=1, part=0, parts=2, body=b"")])
-    clock.moment += timedelta(minutes=59)
+    clock.moment += timedelta(hours=23)
     await ingest.reports([AttemptReportPart(test_id=2, attempt=1, part=0, parts=2, body=b"")])
-    clock.moment += timedelta(minutes=2)
+    clock.moment += timedelta(hours=2)
     await housekeeping.round()
     rows: list[asyncpg.Record] = await pool.fetch("SELECT test_id FROM results.report_part")
     assert [row["test_id"] for row in rows] == [2]

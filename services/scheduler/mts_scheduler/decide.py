@@ -2,7 +2,7 @@
 
 Pure: `decide` is told where the test stands and how the attempt ended, and returns the decision. Which failures are
 repeated: modems.md 3.2 (retry classes) and mts-domain.md A5 for the line; a wrong password never, because a repeat
-can lock the meter out.
+can lock the meter out; one that got no answer, which may have been a refusal, is offered twice at most.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ class Repeat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`text` is what the client reads if the dialler gave no detail."""
+    """`text` is what the client reads if the dialler gave no detail. `most_tries`: of all tries of the test, where
+    these are fewer than usual."""
 
     text: str
     repeat: Repeat = Repeat.AGAIN
     costs_try: bool = True
+    most_tries: int | None = None
 
 
 POLICIES: Mapping[FailureKind, Policy] = {
@@ -45,6 +47,7 @@ POLICIES: Mapping[FailureKind, Policy] = {
     FailureKind.GARBLED: Policy("the meter's answers are garbled"),
     FailureKind.TOO_LONG: Policy("the call took too long"),
     FailureKind.WRONG_PASSWORD: Policy("wrong password", Repeat.FORBIDDEN),
+    FailureKind.PASSWORD_UNANSWERED: Policy("the meter did not answer the password", most_tries=2),
     FailureKind.WRONG_METER: Policy("another meter answered", Repeat.POINTLESS),
     FailureKind.ADDRESS_FORBIDDEN: Policy("the address may not be dialled", Repeat.FORBIDDEN),
     FailureKind.CONFIGURATION: Policy("the request cannot be carried out", Repeat.POINTLESS),
@@ -119,7 +122,8 @@ def decide(standing: Standing, end: AttemptEnd, rules: Rules) -> HoldAgain | Fin
         return _end(_with_try(standing), None, end.detail)
     policy = POLICIES[failure]
     standing = _charged(standing, policy, rules)
-    if policy.repeat is not Repeat.AGAIN or standing.tries >= rules.max_tries:
+    most_tries = min(rules.max_tries, policy.most_tries or rules.max_tries)
+    if policy.repeat is not Repeat.AGAIN or standing.tries >= most_tries:
         return _end(standing, failure, end.detail or policy.text)
     return HoldAgain(standing, failure, rules.pause(failure))
 

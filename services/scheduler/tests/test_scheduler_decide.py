@@ -39,6 +39,7 @@ AT_ONCE_FINAL = {
     FailureKind.ADDRESS_FORBIDDEN,
     FailureKind.CONFIGURATION,
 }
+ONCE_MORE = {FailureKind.PASSWORD_UNANSWERED}
 COSTLESS = {FailureKind.LINE_FAULT, FailureKind.WINDOW_CLOSED}
 
 
@@ -49,7 +50,7 @@ def failed(failure: FailureKind | None, **sections: SectionState) -> AttemptEnd:
 
 
 def test_every_kind_of_failure_has_a_policy_that_is_tested() -> None:
-    assert set(POLICIES) == set(FailureKind) == AGAIN | AT_ONCE_FINAL | COSTLESS
+    assert set(POLICIES) == set(FailureKind) == AGAIN | ONCE_MORE | AT_ONCE_FINAL | COSTLESS
 
 
 @pytest.mark.parametrize("failure", sorted(AGAIN))
@@ -62,6 +63,16 @@ def test_a_failure_that_may_pass_is_tried_again_until_the_tries_are_used_up(fail
     assert decide(second.standing, failed(failure), RULES) == Final(
         Standing(tries=3), Outcome.ERROR, failure, f"detail of {failure}"
     )
+
+
+@pytest.mark.parametrize("failure", sorted(ONCE_MORE))
+def test_a_password_that_got_no_answer_is_offered_once_more_and_not_again(failure: FailureKind) -> None:
+    first = decide(Standing(), failed(failure), RULES)
+    assert first == HoldAgain(Standing(tries=1), failure, 30)
+    assert decide(first.standing, failed(failure), RULES) == Final(
+        Standing(tries=2), Outcome.ERROR, failure, f"detail of {failure}"
+    )
+    assert isinstance(decide(Standing(), failed(failure), Rules(max_tries=1, pause_seconds=30)), Final)
 
 
 @pytest.mark.parametrize("failure", sorted(AT_ONCE_FINAL))

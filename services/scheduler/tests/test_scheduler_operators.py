@@ -115,7 +115,7 @@ async def test_an_overnight_test_released_now_does_not_wait_for_its_window(
     assert await bench.ask(lines=5) == ()
     assert await change(operators, JobChange.RELEASE_NOW, 1) == (1,)
     call = await bench.ask_one(lines=5)
-    assert ([test.test_id for test in call.tests], call.not_after) == ([1], None)
+    assert ([test.test_id for test in call.tests], call.seconds_left) == ([1], None)
 
 
 async def test_tests_that_wait_are_listed_by_client_kind_hold_address_and_page(

@@ -28,6 +28,12 @@ from mts_stack.services import SERVICES
 LONGEST_FAULT = 6.0
 FAULTS_IN_ROUND = 3
 DRAIN_SECONDS = 180.0
+POISONED = (
+    topology.SCHEDULER_REQUESTS,
+    topology.SCHEDULER_ATTEMPTS,
+    topology.RESULTS_REPORTS,
+    topology.RESULTS_OUTCOMES,
+)
 TABLES = ("gateway.test", "gateway.outbox", "scheduler.job", "scheduler.call", "results.status", "results.attempt")
 STEPS = (
     "gateway.accepting",
@@ -148,7 +154,7 @@ class Soak:
         self._system.management.delete_queue(self._choice.choice(topology.EVENT_QUEUES).name)
 
     def _poison(self) -> None:
-        queue = self._choice.choice(topology.EVENT_QUEUES)
+        queue = self._choice.choice(POISONED)
         self._system.poison += 1
         body = b"not JSON %d" % self._system.poison
         run_apart(publish(self._system, [(queue.kinds[0].kind, body)], queue.name))

@@ -13,7 +13,14 @@ from mts_dialler.drivers.dlms_cipher import Suite0
 from mts_dialler.drivers.dlms_link import make_link
 from mts_dialler.drivers.dlms_types import PUBLIC_CLIENT, Address, Gmac, MeterProfile, Secret
 from mts_dialler.drivers.dlms_words import services, told
-from mts_dialler.errors import BadCredentials, DiallerError, FrameGarbled, MeterRefused, MeterSilent
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    MeterRefused,
+    MeterSilent,
+    offering_password,
+)
 from mts_dialler.line import Line
 from mts_dialler.protocols.cosem import association, values
 from mts_dialler.protocols.cosem.association import Context, Initiated, Mechanism, Refusal, Request, Response
@@ -140,7 +147,9 @@ class DlmsSession:
         initiate = self._protection.protect(request.initiate()) if self._protection else None
         apdu = request.encode(initiate)
         self._hide_pieces(apdu, request)
-        answer = await self._link.ask(apdu, f"AARQ, client {self._caller.address.client}, {request.mechanism.name}")
+        note = f"AARQ, client {self._caller.address.client}, {request.mechanism.name}"
+        with contextlib.nullcontext() if self._caller.secret is None else offering_password():
+            answer = await self._link.ask(apdu, note)
         try:
             raise_if_refused(answer)
             response = association.decode_response(answer)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from mts_common.messages import FailureKind
-from mts_dialler.errors import BadCredentials, DiallerError, FrameGarbled, MeterRefused, MeterSilent, NotConfigured
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    MeterRefused,
+    MeterSilent,
+    NotConfigured,
+    offering_password,
+)
 from mts_dialler.line import Line
 from mts_dialler.protocols.edmi.commands import Ask, Block, Info, Login, Logout, Read, ReadMany
 from mts_dialler.protocols.edmi.frame import ATTENTION, ESCAPE, Garbled
@@ -26,6 +35,7 @@ from mts_dialler.protocols.edmi.registers import CLOCK
 from mts_dialler.protocols.edmi.values import Value, decode
 from mts_dialler.protocols.errors import LocalProtocolError, RemoteProtocolError
 
+LOGIN_ATTEMPTS = 2  # of one login
 ATTEMPTS = 3  # of a question that is not answered, or whose answer is damaged
 NOT_READY_TRIES = 10
 LOGINS = 3  # in one session, which ends by itself when the meter hears nothing for some time
@@ -90,6 +100,7 @@ class EdmiSession:
         self._wide = wide
         self._login: Login | None = None  # once it was accepted
         self._logins = 0
+        self._spoken = False  # the meter has answered the attention
         self._reads_many: bool | None = None  # None: not tried yet
 
     # --- the session
@@ -124,6 +135,7 @@ class EdmiSession:
                 answer = await self.line.receive(min(ATTENTION_SECONDS, self.line.limits.reply_seconds))
             except MeterSilent:
                 continue
+            self._spoken = True
             for event in self._link.receive(answer):
                 self.line.note("ACK" if isinstance(event, Passed) else "not understood")
             return
@@ -131,25 +143,12 @@ class EdmiSession:
         await self._settle()
 
     async def _log_in(self, login: Login) -> bool:
-        """Was the login accepted by an answer that could be read?
-
-        It is repeated on silence alone, for an answer that cannot be read may have been a refusal; then a register
-        shows whether the meter lets us in.
-        """
+        """Was the login accepted by an answer that could be read?"""
         self._logins += 1
-        data = self._link.ask(login.encode())
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                payload = await self._exchange(data, "login")
-                break
-            except FrameGarbled:
-                await self._settle()
-                await self._knock()
-                return False
-            except MeterSilent:
-                if attempt == ATTEMPTS:
-                    raise
-            await self._settle()
+        with offering_password() if self._spoken else nullcontext():
+            payload = await self._offered(login)
+        if payload is None:
+            return False
         try:
             login.parse(payload)
         except LoginRefused as refused:
@@ -160,6 +159,25 @@ class EdmiSession:
             raise MeterRefused(f"the meter refused the login: {error}") from error
         self.line.note("logged in")
         return True
+
+    async def _offered(self, login: Login) -> bytes | None:
+        """The answer to the login; None if it cannot be read, but a register shows that the meter lets us in.
+
+        It is repeated on silence alone: an answer that cannot be read may have been a refusal.
+        """
+        data = self._link.ask(login.encode())
+        for attempt in range(1, LOGIN_ATTEMPTS + 1):
+            try:
+                return await self._exchange(data, "login")
+            except FrameGarbled:
+                await self._settle()
+                await self._knock()
+                return None
+            except MeterSilent:
+                if attempt == LOGIN_ATTEMPTS:
+                    raise
+            await self._settle()
+        return None
 
     async def _knock(self) -> None:
         """Raises `FrameGarbled` if the meter does not show its clock."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mts_dialler.errors import BadCredentials, DiallerError, FrameGarbled, MeterRefused, MeterSilent
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    MeterRefused,
+    MeterSilent,
+    offering_password,
+)
 from mts_dialler.line import Line
 from mts_dialler.protocols.echo import EchoCanceller
 from mts_dialler.protocols.errors import RemoteProtocolError
@@ -91,12 +98,13 @@ class Exchange:
 
     async def give_password(self, password: Password) -> None:
         """Raises `BadCredentials` if the meter refuses it. Sent once, whatever comes back or does not."""
-        await self._send(password, "password")
-        event = await self._event("the password")
-        if isinstance(event, Nak | ErrorMessage | Break):
-            raise BadCredentials("the meter refused the password")
-        if not isinstance(event, Ack):
-            raise _unusable("the password", event)
+        with offering_password():
+            await self._send(password, "password")
+            event = await self._event("the password")
+            if isinstance(event, Nak | ErrorMessage | Break):
+                raise BadCredentials("the meter refused the password")
+            if not isinstance(event, Ack):
+                raise _unusable("the password", event)
 
     async def ask(self, command: Command, what: str = "") -> Event:
         """The meter's answer. A command that is refused by NAK, lost, damaged or cut short is repeated as it is.

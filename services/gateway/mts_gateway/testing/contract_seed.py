@@ -45,12 +45,21 @@ async def load_into(pool: Pool, seed: bytes) -> None:
         await load_seed(connection, found, CheapPasswords(), "44")
 
 
-def reset(roles: Roles, seed: bytes) -> None:
-    """Replace the registry by `seed`, and let nobody have called yet."""
+class SeededRegistry:
+    """A database whose registry is `seed`, until a test has changed it."""
 
-    async def load() -> None:
-        async with open_pool(roles.url("gateway"), "seed", 2) as pool:
-            await load_into(pool, seed)
-            await pool.execute("TRUNCATE gateway.login_failure, gateway.user_rate_window, gateway.rate_window")
+    def __init__(self, roles: Roles, seed: bytes) -> None:
+        self._roles = roles
+        self._seed = seed
+        self.changed = True
 
-    asyncio.run(load())
+    def restore(self) -> None:
+        """Make the registry the seed again, and let nobody have failed to log in yet."""
+        if self.changed:
+            asyncio.run(self._load())
+            self.changed = False
+
+    async def _load(self) -> None:
+        async with open_pool(self._roles.url("gateway"), "seed", 2) as pool:
+            await load_into(pool, self._seed)
+            await pool.execute("TRUNCATE gateway.login_failure")

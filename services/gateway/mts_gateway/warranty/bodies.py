@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -46,11 +47,9 @@ def read_update(body: object, resource: Resource) -> Values:
 
 
 def read_new(body: object, resource: Resource) -> NewItem:
-    """The item of a POST; what it must have is not looked for, see `check_complete`. Raises `Fault`."""
+    """The item of a POST. Its children have what they must; for itself see `check_complete`. Raises `Fault`."""
     faults: list[Detail] = []
     item = _read(body, resource, "", faults, creating=True)
-    for place, child in enumerate(item.children):
-        faults += _missing(child, METERS, f"/{METERS.name}/{place}")
     _raise_any(faults)
     return item
 
@@ -68,11 +67,11 @@ def bounded(attribute: Attribute, value: Value | None, where: str) -> Value | No
         raise bad(wrong.code, f"{where}: {wrong.text}") from None
 
 
-def _missing(values: Values, resource: Resource, path: str) -> list[Detail]:
+def _missing(given: Collection[str], resource: Resource, path: str) -> list[Detail]:
     if resource is METERS:
-        names = [] if {"MeterId", "MeterCode"} & values.keys() else ["MeterId"]
+        names = [] if "MeterId" in given or "MeterCode" in given else ["MeterId"]
     else:
-        names = [each.name for each in resource.attributes if each.required and each.name not in values]
+        names = [each.name for each in resource.attributes if each.required and each.name not in given]
     return [Detail(f"{name} is required", Code.REQUIRED, f"{path}/{name}") for name in names]
 
 
@@ -115,9 +114,14 @@ def _read_children(given: object, resource: Resource, path: str, faults: list[De
         raise _Wrong(Code.WRONG_TYPE, f"{resource.name} is an array")
     if len(given) > MOST_CHILDREN:
         raise _Wrong(Code.OUT_OF_RANGE, f"{resource.name} has more than {MOST_CHILDREN} items")
-    return [
-        _read(child, resource, f"{path}/{place}", faults, creating=True).values for place, child in enumerate(given)
-    ]
+    return [_read_child(child, resource, f"{path}/{place}", faults) for place, child in enumerate(given)]
+
+
+def _read_child(child: object, resource: Resource, path: str, faults: list[Detail]) -> Values:
+    values = _read(child, resource, path, faults, creating=True).values
+    if isinstance(child, Members):
+        faults += _missing([name for name, _ in child], resource, path)
+    return values
 
 
 def _settable(name: str, resource: Resource, *, creating: bool) -> Attribute:

@@ -25,11 +25,11 @@ from mts_gateway.warranty.query_tree import (
 _SPACES = re.compile(r"[ \t\r\n]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OPERATOR = re.compile(r"<>|!=|<=|>=|=|<|>|like(?=[\s'\"])", re.IGNORECASE)
-_JOIN = re.compile(r"(and|or)(?=[\s<>=!])", re.IGNORECASE)
+_JOIN = re.compile(r"(and|or)(?=[\s<>=!]|$)", re.IGNORECASE)
 _IS_NULL = re.compile(r"is\s+(not\s+)?null(?=\s|;|$)", re.IGNORECASE | re.ASCII)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'|\"([^\"]*)\"")
 # One space alone is looked at before a word: a run of them would be looked at from each of its places.
-_BARE = re.compile(r"[^;'\"]*?(?=;|$|\s(?:and|or)[\s<>=!])", re.IGNORECASE)
+_BARE = re.compile(r"[^;'\"]*?(?=;|$|\s(?:and|or)(?:[\s<>=!]|$))", re.IGNORECASE)
 _OF_ROWMATCH = re.compile(r"(?:in|between|not|is|like)(?=[\s(]|$)", re.IGNORECASE)
 
 

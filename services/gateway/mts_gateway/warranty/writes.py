@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mts_common.database import Connection, Pool, transaction
-from mts_gateway.warranty.bodies import read_new, read_update
+from mts_gateway.warranty.bodies import check_complete, read_new, read_update
 from mts_gateway.warranty.exchange import Answer, Asked
 from mts_gateway.warranty.faults import not_found, stale
 from mts_gateway.warranty.negotiation import matches
@@ -50,6 +50,7 @@ class Writes:
     async def add_meter(self, asked: Asked) -> Answer:
         """E7."""
         item = read_new(asked.body, METERS)
+        check_complete(item.values, METERS)
         author, contract_id = _author(asked), asked.target.contract_id
         async with transaction(self._pool) as connection:
             await _lock(connection, author, contract_id)

@@ -28,6 +28,23 @@ WHERE p.dropped_at IS NULL
     ) < $1::timestamptz
 ORDER BY p.first;
 
+-- name: old_traces
+-- The partitions that hold wire traces and whose newest test was first heard of before a time.
+SELECT p.first FROM results.partition p
+WHERE p.dropped_at IS NULL
+    AND EXISTS (SELECT FROM results.test t WHERE t.test_id >= p.upto)
+    AND (
+        SELECT t.seen_at FROM results.test t
+        WHERE t.test_id >= p.first AND t.test_id < p.upto
+        ORDER BY t.test_id DESC LIMIT 1
+    ) < $1::timestamptz
+    AND EXISTS (SELECT FROM results.trace t WHERE t.test_id >= p.first AND t.test_id < p.upto)
+ORDER BY p.first;
+
+-- name: empty_traces
+-- Delete the wire traces of a partition.
+SELECT results.empty_traces($1::bigint);
+
 -- name: drop_partition
 -- Drop the tables of a partition.
 SELECT results.drop_partition($1::bigint);
