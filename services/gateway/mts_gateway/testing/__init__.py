@@ -53,6 +53,7 @@ _STAND_INS = (
     "create_search",
     "create_trace",
     "create_measurement",
+    "create_period_count",
     "create_register_reading",
     "create_device_fact",
     "grant_schema",
