@@ -17,7 +17,7 @@ from mts_stack.processes import SYSTEM_PATH, Process, StackFault, find_program, 
 ADMIN = "mts_admin"
 MEMORY = "1GB"
 START_SECONDS = 90.0
-CALL_SECONDS = 10.0
+CALL_SECONDS = 30.0
 
 # Debian's command of this name in PATH changes to a user of its own; the server's own one does not.
 _FOLDER = Path("/usr/lib/rabbitmq/bin")
@@ -196,6 +196,14 @@ class Management:
         for name in names:
             self._send("DELETE", f"/connections/{quote(name, safe='')}", may_miss=True)
         return len(names)
+
+    def tap(self, queue: str) -> None:
+        """From now on a new queue takes a copy of every message that is published in the vhost, to wherever it goes."""
+        name = quote(queue, safe="")
+        self._send("PUT", f"/queues/{self._path}/{name}", json={"durable": True})
+        source = f"/bindings/{self._path}/e/amq.rabbitmq.trace/q/{name}"
+        self._send("POST", source, json={"routing_key": "publish.#"})
+        self._send("PUT", f"/vhosts/{self._path}", json={"tracing": True})
 
     def _send(self, method: str, path: str, *, json: object = None, may_miss: bool = False) -> httpx.Response:
         answer = self._client.request(method, path, json=json)

@@ -13,7 +13,7 @@ from simplejson import RawJSON
 
 from mts_common import database
 from mts_common.database import Pool
-from mts_common.security import Vault
+from mts_common.security import SealedWithUnknownKey, Vault
 from mts_gateway import refusals, render, wire_trace
 from mts_gateway.queries import Search
 
@@ -100,9 +100,13 @@ class Reader:
             raise refusals.unavailable("the results cannot be read at the moment") from error
 
     def _show_password(self, sealed: str | None) -> str | None:
+        """As given; masked if that is wished, or if the key that sealed it has been given up."""
         if sealed is None:
             return None
-        return render.MASK if self._mask else self._vault.open(sealed)
+        try:
+            return render.MASK if self._mask else self._vault.open(sealed)
+        except SealedWithUnknownKey:
+            return render.MASK
 
 
 def _encode_trace(test_id: int, rows: Sequence[asyncpg.Record], traceparent: str | None) -> RawJSON:

@@ -36,7 +36,9 @@ from mts_gateway.operations.routes import Operations
 from mts_gateway.origin import Origin
 from mts_gateway.protocol import CONNECTIONS, BoundedProtocol
 from mts_gateway.reading import Reader
+from mts_gateway.registry.routes import RegistryAdmin
 from mts_gateway.registry.statements import SQL as REGISTRY
+from mts_gateway.registry.transfer import Transfer
 from mts_gateway.routes_admin import Admin
 from mts_gateway.routes_commands import Commands
 from mts_gateway.routes_queries import Queries
@@ -130,11 +132,13 @@ class Gateway:
         )
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
         canceller = Canceller(self._pool, self._own, self._broker.requester, settings.settle_after_seconds)
+        transfer = Transfer(self._pool, self._views, self.users.passwords, settings.country_code, _now)
         routers = (
             Commands(self.acceptor, canceller, rules, _now).router(),
             Queries(reader, settings.limits, _now).router(),
             Admin(Clients(self._pool, self._own), reader).router(),
             Operations(Scheduler(self._broker.requester), self._letters()).router(),
+            RegistryAdmin(transfer).router(),
             Service(self._parts, self.health).router(),
         )
         return application(routers, self.admission, openapi.document(settings.limits), self._bounds)

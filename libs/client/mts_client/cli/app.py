@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from mts_client import calls
-from mts_client.cli import admin, batch, readings
+from mts_client.cli import admin, batch, contracts, readings, registry
 from mts_client.cli.session import (
     ExitCode,
     MtsGroup,
@@ -33,8 +33,8 @@ from mts_client.rendering.trace import trace as trace_text
 _HELP = """Test electricity meters over the MTS API.
 
 Configuration: MTS_URL, MTS_TOKEN, MTS_ADMIN_TOKEN, MTS_CA_FILE, else the keys url, token, admin_token, ca_file of
-~/.config/mts/config.toml, else .local/stack.json of a running local stack. Of users (mts devices, mts measurements):
-MTS_USER, MTS_USER_PASSWORD, else the keys user, password, else asked for.
+~/.config/mts/config.toml, else .local/stack.json of a running local stack. Of users (mts devices, mts measurements,
+mts contracts): MTS_USER, MTS_USER_PASSWORD, else the keys user, password, else asked for.
 MTS_TRACE_URL or trace_url, such as http://localhost:16686/trace/{trace_id}, makes mts trace print where the trace of
 the request is shown.
 
@@ -45,8 +45,10 @@ server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault
 app = typer.Typer(cls=MtsGroup, help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(batch.app, name="batch")
 app.add_typer(admin.app, name="admin")
+app.add_typer(registry.app, name="registry")
 app.command("devices")(readings.devices)
 app.command("measurements")(readings.measurements)
+app.command("contracts")(contracts.contracts)
 
 TestId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The test's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the server's JSON exactly as sent.")]

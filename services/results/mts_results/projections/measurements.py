@@ -49,6 +49,7 @@ async def _store(connection: Connection, reading: DeviceReading) -> ReadingsStor
         )
     if not found["stored"]:
         return None
+    await connection.execute(SQL["count_periods"], reading.device_id, found["first_start"], found["last_start"])
     await connection.execute(SQL["note_newest_reading"], reading.device_id, found["last_start"])
     return ReadingsStored(
         device_id=reading.device_id, first_measurement=found["first_start"], last_measurement=found["last_start"]
