@@ -27,8 +27,8 @@ from mts_stack.stack import Stack
 WINDOW_AFTER = timedelta(seconds=30)
 WINDOW_LENGTH = timedelta(minutes=30)
 # How long a meter may be silent: the silent one costs this for each wake-up of each try.
-REPLY_SECONDS = "2"
-MOST_SECONDS = 120.0
+REPLY_SECONDS = "3"
+MOST_SECONDS = 180.0
 POLL_SECONDS = 1.0
 METERS = 16
 WIDE_COLUMNS = 120
