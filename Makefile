@@ -20,7 +20,7 @@ help:
 	@echo "make test   set up, check and run all tests"
 	@echo "make faults run the fault tests alone (tests/faults)"
 	@echo "make check  formatting, lint, types and import rules"
-	@echo "make bench  measure throughput on this machine"
+	@echo "make bench  measure throughput on this machine and what calls cost"
 	@echo "make large  release TESTS (100000) held tests by two schedulers and four diallers"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
 	@echo "make configuration  write docs/configuration.md anew"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -172,9 +173,13 @@ class Services:
             return False
 
     def stop(self, *names: str) -> None:
-        """End these services, or all, in order."""
-        self._wanted -= set(names or self.names)
-        for name in reversed(names or self.names):
+        """End these services, or all, in order; diallers drain at the same time."""
+        chosen = names or self.names
+        self._wanted -= set(chosen)
+        if len(diallers := {MODEM_DIALLER, "dialler"} & set(chosen)) > 1:
+            for name in diallers:
+                self._processes[name].send(signal.SIGTERM)
+        for name in reversed(chosen):
             self._processes[name].stop()
 
     def kill(self, *names: str) -> None:
