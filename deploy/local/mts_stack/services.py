@@ -57,13 +57,17 @@ class Services:
         self._processes = {
             name: Process(
                 name,
-                [sys.executable, "-m", f"mts_{name.removeprefix('modem-')}", "run"],
+                [*self.program(name), "run"],
                 self.directory,
                 self.environment(name),
                 stop_seconds=STOP_SECONDS,
             )
             for name in self.names
         }
+
+    def program(self, name: str) -> list[str]:
+        """What a service's commands are given to."""
+        return [sys.executable, "-m", f"mts_{name.removeprefix('modem-')}"]
 
     @property
     def api_url(self) -> str:
@@ -131,7 +135,7 @@ class Services:
         command = f"python -m mts_{name} {' '.join(arguments)}"
         try:
             finished = subprocess.run(
-                [sys.executable, "-m", f"mts_{name}", *arguments],
+                [*self.program(name), *arguments],
                 env=self.environment(name),
                 capture_output=True,
                 text=True,

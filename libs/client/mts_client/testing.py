@@ -58,6 +58,7 @@ class FakeMts:
         self.jobs: list[dict[str, Any]] = []
         self.lines: dict[str, list[dict[str, Any]]] = {"diallers": [], "calls": [], "quarantine": []}
         self.dead_letters: list[dict[str, Any]] = []
+        self.registry: dict[str, list[dict[str, Any]]] = {}
         self.limits = dict(LIMITS)
         self._by_key: dict[str, Answer] = {}
         self._ids = itertools.count(1)
@@ -104,6 +105,8 @@ class FakeMts:
             ("POST", "admin/tokens"): self._create_token,
             ("GET", "admin/tokens"): lambda _: {"tokens": self.tokens},
             ("DELETE", "admin/tokens/ID"): self._delete_token,
+            ("GET", "admin/registry"): lambda _: self.registry,
+            ("POST", "admin/registry"): self._import_registry,
             ("GET", "admin/jobs"): self._jobs,
             ("POST", "admin/jobs/hold"): lambda request: self._change_jobs(request, on_hold=True),
             ("POST", "admin/jobs/release"): lambda request: self._change_jobs(request, on_hold=False),
@@ -237,6 +240,16 @@ class FakeMts:
         }
         self.tokens.append(token)
         return {**token, "token": f"secret-of-{token['tokenId']}"}
+
+    def _import_registry(self, request: httpx.Request) -> Any:
+        """What is imported stands in place of what was there; an item without values is a fault."""
+        given: dict[str, list[dict[str, Any]]] = json.loads(request.content)
+        empty = [f"/{kind}/{at}/id: is required" for kind in given for at, item in enumerate(given[kind]) if not item]
+        if empty:
+            raise _Refusal(400, *empty)
+        changed = {kind: len(items) for kind, items in given.items() if items != self.registry.get(kind)}
+        self.registry = given
+        return {"changed": changed}
 
     def _jobs(self, request: httpx.Request) -> Any:
         asked = request.url.params

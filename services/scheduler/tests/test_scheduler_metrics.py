@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mts_common import metrics
+from mts_common.amqp import Link
+from mts_common.database import schema_statements
+from mts_common.dead_letters import DeadLetters
 from mts_common.levels import read_once
 from mts_common.messages import FailureKind, RunWindow
+from mts_common.publisher import Publisher
+from mts_common.topology import SCHEDULER_CALLS, SCHEDULER_REQUESTS
 from mts_scheduler.levels import job_levels, line_levels
 from mts_scheduler.statements import SQL
 from mts_scheduler.verdicts import OUTBOX
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from conftest import Bench
 
 Metered = Callable[[], Scrape]
+
+SQL_OF_DEAD = schema_statements("scheduler")
 
 
 async def levels(bench: Bench, metered: Metered) -> Scrape:
@@ -56,7 +63,7 @@ async def test_a_test_behind_a_call_or_a_quarantine_is_held_but_not_due(bench: B
     await bench.ask_one()
     await bench.request(2, "10.0.0.1:4001")
     await bench.request(3, "10.0.0.2:4001")
-    await bench.pool.execute(SQL["quarantine"], ["10.0.0.2:4001"], 60.0)
+    await bench.pool.execute(SQL["quarantine"], ["10.0.0.2:4001"], ["d1"], 60.0)
     shown = await levels(bench, metered)
     assert shown.value(metrics.HELD) == 2
     assert shown.value(metrics.DUE) == 0
@@ -149,3 +156,12 @@ async def test_levels_that_cannot_be_read_are_not_shown(bench: Bench, metered: M
     assert shown.levels(metrics.DUE) == []
     assert shown.levels(metrics.QUARANTINED) == []
     assert shown.levels(metrics.OUTBOX_AGE, mts_schema="scheduler") == [0]
+
+
+async def test_dead_letters_that_are_kept_are_shown_by_their_queue(bench: Bench, metered: Metered) -> None:
+    letters = DeadLetters(bench.pool, "scheduler", Publisher(Link("amqp://nowhere", "test")))
+    await bench.pool.execute(SQL_OF_DEAD["bury"], [SCHEDULER_CALLS.name], ["call.finished"], ["broken"], [b"{"], [None])
+    await read_once(bench.pool, letters.levels)
+    shown = metered()
+    assert shown.levels(metrics.DEAD_LETTERS_KEPT, messaging_destination_name=SCHEDULER_CALLS.name) == [1]
+    assert shown.levels(metrics.DEAD_LETTERS_KEPT, messaging_destination_name=SCHEDULER_REQUESTS.name) == [0]

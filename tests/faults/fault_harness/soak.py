@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,6 @@ from fault_harness.events import publish
 from fault_harness.system import System, down, locked, run_apart, seed
 from fault_harness.workload import Workload
 from mts_common import topology
-from mts_stack.processes import StackFault
 from mts_stack.rabbitmq import MEMORY
 from mts_stack.servers import servers_for_tests
 from mts_stack.services import SERVICES
@@ -186,8 +186,8 @@ def main(minutes: float) -> int:
             while time.monotonic() < deadline:
                 rounds += 1
                 totals.update(soak.round(rounds, choice.randrange(10**9)))
-    except (AssertionError, StackFault) as broken:
-        print(f"round {rounds}: {broken}\nlogs: {directory}", flush=True)
+    except Exception:
+        print(f"round {rounds} failed; logs: {directory}\n{traceback.format_exc()}", flush=True)
         return 1
     finally:
         servers.remove()

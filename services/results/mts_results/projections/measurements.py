@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mts_common.database import Connection, to_json
 from mts_common.messages import ReadingsStored
+from mts_common.vocabulary import about
 from mts_results.devices import OUTBOX, DeviceReading, lock_devices, readings_of, survey_rows
 from mts_results.history import History
 from mts_results.months import ensure_months
@@ -44,7 +45,7 @@ async def _store(connection: Connection, reading: DeviceReading) -> ReadingsStor
             reading.device_id,
             found["differing"],
             len(rows),
-            extra={"action": "readings differ"},
+            extra=about("readings-differ"),
         )
     if not found["stored"]:
         return None
