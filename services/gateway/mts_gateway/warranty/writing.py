@@ -31,12 +31,8 @@ class Author:
 
 
 async def lock_contract(connection: Connection, view: View, contract_id: int) -> bool:
-    """Lock a contract with its asset and meters; whether the caller sees such a contract."""
-    if await connection.fetchval(SQL["lock_asset_of_contract"], *_seen_by(view), contract_id) is None:
-        return False
-    for name in ("lock_contract", "lock_meters_of_contract"):
-        await connection.fetch(SQL[name], contract_id)
-    return True
+    """Lock the asset of a contract; whether the caller sees such a contract."""
+    return await connection.fetchval(SQL["lock_asset_of_contract"], *_seen_by(view), contract_id) is not None
 
 
 async def add_meter(

@@ -8,21 +8,6 @@ JOIN gateway.warranty_contract USING (asset_id)
 WHERE contract_id = $3 AND ($1::boolean OR asset.distributor_id = $2::uuid)
 FOR NO KEY UPDATE OF asset
 
--- name: lock_contract
--- The contract itself: a registry file that is imported writes it without regard to the asset's lock.
-SELECT contract_id
-FROM gateway.warranty_contract
-WHERE contract_id = $1
-FOR NO KEY UPDATE
-
--- name: lock_meters_of_contract
--- The contract's meters, for the same reason.
-SELECT contract_meter_id
-FROM gateway.contract_meter
-WHERE contract_id = $1
-ORDER BY contract_meter_id
-FOR NO KEY UPDATE
-
 -- name: lock_asset
 -- The asset of a number ($3), if the caller sees it ($1, $2).
 SELECT asset_id
