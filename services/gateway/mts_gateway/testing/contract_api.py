@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-
 import httpx
 
 from mts_gateway.testing import RunningGateway
@@ -18,15 +16,8 @@ OTHER_METER = f"{OTHER_CONTRACT}/child/contractMeters/300100568130921"
 
 def client_of(gateway: RunningGateway, user: str | None = "USER", **headers: str) -> httpx.Client:
     """A connection pool of a user whose password is the seed's. `headers`: "_" stands for "-" in their names."""
-    verify: ssl.SSLContext | bool = False
-    if gateway.settings.tls_cert is not None:
-        verify = ssl.create_default_context(cafile=gateway.settings.tls_cert)
-    client = httpx.Client(
-        base_url=f"{gateway.scheme}://127.0.0.1:{gateway.port}",
-        verify=verify,
-        auth=None if user is None else (user, "pw"),
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-        timeout=30.0,
-    )
+    client = gateway.neighbour(**{name.replace("_", "-"): value for name, value in headers.items()})
     del client.headers["Accept"]
+    if user is not None:
+        client.auth = httpx.BasicAuth(user, "pw")
     return client
