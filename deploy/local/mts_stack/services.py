@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from mts_stack.postgres import ROLES, RoleUrls
 from mts_stack.processes import Process, StackFault, free_ports
 from mts_stack.tls import Tls
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 COMMAND_SECONDS = 60.0
 STOP_SECONDS = 15.0
 HEALTH_SECONDS = 10.0
@@ -172,9 +173,13 @@ class Services:
             return False
 
     def stop(self, *names: str) -> None:
-        """End these services, or all, in order."""
-        self._wanted -= set(names or self.names)
-        for name in reversed(names or self.names):
+        """End these services, or all, in order; diallers drain at the same time."""
+        chosen = names or self.names
+        self._wanted -= set(chosen)
+        if len(diallers := {MODEM_DIALLER, "dialler"} & set(chosen)) > 1:
+            for name in diallers:
+                self._processes[name].send(signal.SIGTERM)
+        for name in reversed(chosen):
             self._processes[name].stop()
 
     def kill(self, *names: str) -> None:
