@@ -34,7 +34,7 @@ FAST = {"MTS_LEASE_SECONDS": "10", "MTS_ALIVE_SECONDS": "1", "MTS_DIALLER_LINES"
 
 StartStack = Callable[..., StackUnderTest]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass
@@ -158,7 +158,7 @@ def test_the_services_of_the_last_release_run_beside_these_on_the_migrated_datab
     unpack(last_release(), tmp_path / "release", *packages)
     sources = [str(tmp_path / "release" / package) for package in packages]
     with beside(stack, tmp_path / "old", {**settings, "PYTHONPATH": os.pathsep.join(sources)}) as old:
-        assert imported_by(old, "mts_gateway").startswith(sources[1])
+        assert imported_by(old, "mts_gateway").startswith(str(tmp_path / "release"))
         with Balancer([gateway_port(stack.services), gateway_port(old)]) as balancer:
             load = Load(f"https://127.0.0.1:{balancer.port}/MTS", stack)
             with load.running():
