@@ -21,7 +21,7 @@ from mts_client.config import read_stack
 from mts_common.catalogue import CATALOGUE
 from mts_stack.processes import wait_until
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 END_SECONDS = 30.0
 
 
@@ -160,9 +160,9 @@ def test_a_service_that_dies_is_reported_and_ends_the_stack(shell: Shell) -> Non
     assert not shell.stack_file.exists()
 
 
-@pytest.mark.timeout(330)
+@pytest.mark.timeout(400)
 def test_the_demo_ends_as_expected_and_leaves_nothing(shell: Shell) -> None:
-    finished = shell.run("demo", 300.0)
+    finished = shell.run("demo", 330.0)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "ended as expected" in finished.stdout
     assert list(shell.directory.glob("**/*")) == []

@@ -89,6 +89,13 @@ def test_measurements_are_a_table_of_what_is_known(run: Run) -> None:
     ]
 
 
+def test_values_stand_in_one_order_and_new_ones_last(run: Run, service: FakeCarbonTrack) -> None:
+    values: list[dict[str, str | None]] = [{"Novelty": "1", "Voltage": "230"}, {"Power1": "1", "PowerExported": "2"}]
+    service.add_records(DEVICE, [(f"2025-01-01T0{hour}:00:00Z", each) for hour, each in enumerate(values)])
+    heading = run("measurements", DEVICE, "--from", "2025-01-01", "--to", "2025-01-02").stdout.splitlines()[0]
+    assert heading.split()[2:] == ["PowerExported", "Power1", "Voltage", "Novelty"]
+
+
 def test_measurements_are_of_the_last_day_by_default(run: Run, service: FakeCarbonTrack) -> None:
     assert run("measurements", DEVICE).stdout == "STARTS AT\n"
     start, end = (datetime.fromisoformat(sent(service)[name]) for name in ("FromUTCDate", "ToUTCDate"))
