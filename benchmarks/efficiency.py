@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from benchmarks.least import least
 from benchmarks.paced_line import Least, PacedLine, VirtualClock
 from mts_common.catalogue import CATALOGUE
-from mts_common.messages import SectionState
+from mts_common.messages import MeterData, SectionState
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.registry import DRIVERS
 from mts_dialler.line import Line, LineLimits
+from mts_metersim import port
 from mts_metersim.families import METER_TYPES
-from mts_metersim.port import Call
+from mts_metersim.fleet import Meter
 from mts_metersim.preset_families import sound
 from mts_metersim.unit import Unit
 
@@ -59,12 +60,22 @@ def efficiencies() -> Iterator[Efficiency]:
         yield asyncio.run(measure(meter_type))
 
 
-async def measure(meter_type: str) -> Efficiency:
-    """A full test of a sound meter. Raises AssertionError where not everything was read."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A full test of a sound meter of one type, and the line that it went over."""
+
+    meter: Meter
+    line: PacedLine
+    seconds: float
+    data: MeterData
+
+
+async def full_test(meter_type: str) -> Call:
+    """Raises AssertionError where not everything was read."""
     clock = VirtualClock(_TODAY + timedelta(hours=12))
     meter = sound(1, meter_type, _PASSWORDS.get(meter_type, "lls"))
-    call = Call([Unit(meter, clock.nanoseconds)], lambda *_: None, lambda *_: None)
-    line = PacedLine(clock, call, BIT_RATE, DELAY_SECONDS)
+    there = port.Call([Unit(meter, clock.nanoseconds)], lambda *_: None, lambda *_: None)
+    line = PacedLine(clock, there, BIT_RATE, DELAY_SECONDS)
     survey = SurveyRange(_TODAY - timedelta(days=SURVEY_DAYS), _TODAY)
     terms = Terms(
         test_id=1,
@@ -78,10 +89,16 @@ async def measure(meter_type: str) -> Efficiency:
     await driver.read(Line(line, _AS_OVER_A_MODEM, clock), terms, report)
     sections = report.sections(driver.sections(terms), "nothing was said")
     assert {section.state for section in sections.values()} == {SectionState.READ}, sections
+    return Call(meter, line, clock.monotonic(), report.data())
+
+
+async def measure(meter_type: str) -> Efficiency:
+    """What a full test costs."""
+    call = await full_test(meter_type)
     return Efficiency(
         meter_type=meter_type,
-        octets=sum(len(each.sent) + len(each.received) for each in line.exchanges),
-        turns=len(line.exchanges),
-        seconds=clock.monotonic(),
-        least=least(meter, line.exchanges),
+        octets=sum(len(each.sent) + len(each.received) for each in call.line.exchanges),
+        turns=len(call.line.exchanges),
+        seconds=call.seconds,
+        least=least(call.meter, call.line.exchanges),
     )

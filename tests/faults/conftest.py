@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fault_harness.checker import Checker
@@ -11,6 +12,17 @@ from fault_harness.system import System, seed
 from fault_harness.workload import Workload
 
 from mts_stack.servers import Servers
+
+HERE = Path(__file__).parent
+
+# A test starts and restarts servers and processes: on a busy machine that takes longer than any other test may.
+TEST_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
 
 
 @pytest.fixture(scope="package")

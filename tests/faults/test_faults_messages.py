@@ -45,11 +45,11 @@ def test_what_cannot_be_read_is_put_aside_with_its_reason_and_blocks_nobody(
     workload.run(calls=6)
     system.poison += len(UNREADABLE)
     checker.verify(workload)
-    letters = system.dead_letters()[-len(UNREADABLE) :]
-    found = {letter["body"]: (letter["queue"], letter["kind"], letter["reason"]) for letter in letters}
+    letters = {letter["body"]: letter for letter in system.dead_letters()}
     for kind, body, reason in UNREADABLE:
-        assert found[body][:2] == (queue, kind)
-        assert reason in found[body][2]
+        letter = letters[body]
+        assert (letter["queue"], letter["kind"]) == (queue, kind)
+        assert reason in letter["reason"]
 
 
 def test_an_item_whose_handler_always_fails_is_put_aside_alone(
@@ -99,12 +99,3 @@ def test_unknown_fields_are_ignored(system: System, workload: Workload, checker:
 
 def jobs(system: System) -> list[tuple[object, ...]]:
     return [tuple(row) for row in system.query("SELECT test_id, state, attempt, tries FROM scheduler.job ORDER BY 1")]
-
-
-def dead(system: System) -> list[tuple[str, str]]:
-    """Queue and kind of what has been put aside, oldest first."""
-    return [(letter["queue"], letter["kind"]) for letter in system.dead_letters()]
-
-
-def reasons(system: System) -> list[str]:
-    return [letter["reason"] for letter in system.dead_letters()]

@@ -47,7 +47,6 @@ def faulty(servers: Servers, tmp_path: Path) -> Iterator[System]:
         yield system
 
 
-@pytest.mark.timeout(180)
 def test_every_fault_of_a_meter_ends_its_call_in_time_as_no_success_and_with_memory_flat(faulty: System) -> None:
     workload, checker = Workload(faulty, seed()), Checker(faulty)
     dialler = psutil.Process(faulty.stack.services.process("dialler").pid)

@@ -58,7 +58,7 @@ def test_a_lock_held_for_long_delays_accepts_and_loses_none(
     system: System, workload: Workload, checker: Checker
 ) -> None:
     with locked(system, "gateway.test"):
-        workload.run(calls=6)
+        workload.run(calls=3)
         assert all(order.answer is None for order in workload.orders)
     checker.verify(workload)
     assert workload.refusals == []

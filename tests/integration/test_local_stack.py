@@ -18,9 +18,10 @@ import psutil
 import pytest
 
 from mts_client.config import read_stack
+from mts_common.catalogue import CATALOGUE
 from mts_stack.processes import wait_until
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 END_SECONDS = 30.0
 
 
@@ -96,7 +97,12 @@ def test_up_describes_itself_and_ctrl_c_leaves_nothing(shell: Shell) -> None:
     assert stat.S_IMODE(shell.stack_file.stat().st_mode) == 0o600
     fields = {"meterType", "remoteAddress", "outstationAddress", "serialNumber", "password"}
     assert all(set(meter) == fields for meter in description["meters"] + description["faulty_meters"])
-    assert {meter["meterType"] for meter in description["meters"]} >= {"ELSTERA1700", "LG_E650_IEC"}
+    assert {meter["meterType"] for meter in description["meters"]} == {
+        name for name, meter_type in CATALOGUE.items() if meter_type.supported and meter_type.keeps_survey
+    }
+    addresses = [meter["remoteAddress"] for meter in description["meters"]]
+    assert addresses[0].startswith("127.0.0.1:")
+    assert any(address.isdecimal() for address in addresses)
 
     config = read_stack(shell.stack_file)
     assert config.ca_file is not None
@@ -154,9 +160,9 @@ def test_a_service_that_dies_is_reported_and_ends_the_stack(shell: Shell) -> Non
     assert not shell.stack_file.exists()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_the_demo_ends_as_expected_and_leaves_nothing(shell: Shell) -> None:
-    finished = shell.run("demo", 180.0)
+    finished = shell.run("demo", 330.0)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "ended as expected" in finished.stdout
     assert list(shell.directory.glob("**/*")) == []

@@ -23,12 +23,12 @@ from mts_stack.settings import run_window
 from mts_stack.signals import ignore_signals
 from mts_stack.stack import Stack
 
-# From the start of the services, which takes some ten seconds, to the opening of the run window, and how long it is.
-WINDOW_AFTER = timedelta(seconds=30)
+# From the start of the services, which takes some twenty seconds, to the opening of the run window, and how long it is.
+WINDOW_AFTER = timedelta(seconds=45)
 WINDOW_LENGTH = timedelta(minutes=30)
 # How long a meter may be silent: the silent one costs this for each wake-up of each try.
-REPLY_SECONDS = "2"
-MOST_SECONDS = 120.0
+REPLY_SECONDS = "3"
+MOST_SECONDS = 180.0
 POLL_SECONDS = 1.0
 METERS = 16
 WIDE_COLUMNS = 120

@@ -1,16 +1,18 @@
-"""An OTLP collector for tests: takes spans over HTTP and keeps them."""
+"""An OTLP collector for tests: takes spans and metrics over HTTP, and keeps the spans and the metrics' names."""
 
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._spans: list[Span] = []
+        self._metrics: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self.url = ""
 
@@ -43,11 +46,29 @@ class Collector:
         with self._lock:
             return list(self._spans)
 
-    def take(self, body: bytes) -> None:
+    @property
+    def metrics(self) -> set[tuple[str, str]]:
+        """Service and name of each metric."""
+        with self._lock:
+            return set(self._metrics)
+
+    def take_metrics(self, body: bytes) -> None:
+        """An export of metrics."""
+        names = {
+            (_service(batch.resource.attributes), metric.name)
+            for batch in ExportMetricsServiceRequest.FromString(body).resource_metrics
+            for scope in batch.scope_metrics
+            for metric in scope.metrics
+        }
+        with self._lock:
+            self._metrics |= names
+
+    def take_spans(self, body: bytes) -> None:
+        """An export of spans."""
         request = ExportTraceServiceRequest.FromString(body)
         spans = [
             Span(
-                service=next(a.value.string_value for a in batch.resource.attributes if a.key == "service.name"),
+                service=_service(batch.resource.attributes),
                 name=span.name,
                 trace=span.trace_id.hex(),
                 span=span.span_id.hex(),
@@ -65,6 +86,17 @@ class Collector:
             self._spans += spans
 
 
+def _service(attributes: Iterable[KeyValue]) -> str:
+    return next(each.value.string_value for each in attributes if each.key == "service.name")
+
+
+@contextmanager
+def silent_collector() -> Iterator[str]:
+    """The URL of a collector that takes every connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 @contextmanager
 def collector() -> Iterator[Collector]:
     """A running collector; `url` is for OTEL_EXPORTER_OTLP_ENDPOINT."""
@@ -73,7 +105,8 @@ def collector() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            collected.take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+            take = collected.take_metrics if self.path == "/v1/metrics" else collected.take_spans
+            take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from mts_stack.postgres import ROLES, RoleUrls
 from mts_stack.processes import Process, StackFault, free_ports
 from mts_stack.tls import Tls
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 COMMAND_SECONDS = 60.0
 STOP_SECONDS = 15.0
 HEALTH_SECONDS = 10.0
@@ -57,13 +58,17 @@ class Services:
         self._processes = {
             name: Process(
                 name,
-                [sys.executable, "-m", f"mts_{name.removeprefix('modem-')}", "run"],
+                [*self.program(name), "run"],
                 self.directory,
                 self.environment(name),
                 stop_seconds=STOP_SECONDS,
             )
             for name in self.names
         }
+
+    def program(self, name: str) -> list[str]:
+        """What a service's commands are given to."""
+        return [sys.executable, "-m", f"mts_{name.removeprefix('modem-')}"]
 
     @property
     def api_url(self) -> str:
@@ -131,7 +136,7 @@ class Services:
         command = f"python -m mts_{name} {' '.join(arguments)}"
         try:
             finished = subprocess.run(
-                [sys.executable, "-m", f"mts_{name}", *arguments],
+                [*self.program(name), *arguments],
                 env=self.environment(name),
                 capture_output=True,
                 text=True,
@@ -168,9 +173,13 @@ class Services:
             return False
 
     def stop(self, *names: str) -> None:
-        """End these services, or all, in order."""
-        self._wanted -= set(names or self.names)
-        for name in reversed(names or self.names):
+        """End these services, or all, in order; diallers drain at the same time."""
+        chosen = names or self.names
+        self._wanted -= set(chosen)
+        if len(diallers := {MODEM_DIALLER, "dialler"} & set(chosen)) > 1:
+            for name in diallers:
+                self._processes[name].send(signal.SIGTERM)
+        for name in reversed(chosen):
             self._processes[name].stop()
 
     def kill(self, *names: str) -> None:

@@ -69,7 +69,7 @@ class Row:
 
 def read_batch(content: bytes, *, immediate: bool = False) -> tuple[Row, ...]:
     """The tests of a file (UTF-8, with or without a byte order mark); raises `BadBatchFile` with all faults."""
-    records = list(_records(content))
+    records = list(csv_records(content))
     if not records:
         raise BadBatchFile([Fault(0, "", "the file is empty; a header line is needed")])
     header_line, header = records[0]
@@ -87,8 +87,8 @@ def read_batch(content: bytes, *, immediate: bool = False) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _records(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, with the line it begins on."""
+def csv_records(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Each record of a CSV file that is not blank, with the line it begins on. Raises `BadBatchFile`."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

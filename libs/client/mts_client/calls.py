@@ -109,6 +109,8 @@ _CLIENTS = _member(tuple[ApiClient, ...], "clients")
 _NEW_TOKEN = reader(NewToken)
 _TOKENS = _member(tuple[Token, ...], "tokens")
 _TOKEN_ID = _member(int, "tokenId")
+_CHANGED = _member(dict[str, int], "changed")
+_REGISTRY = reader(dict[str, list[dict[str, Any]]])
 _WAITING_TESTS = reader(WaitingTests)
 _TEST_IDS = _member(tuple[int, ...], "testIds")
 _LINES = reader(Lines)
@@ -297,3 +299,17 @@ def requeue_dead_letter(service: str, dead_letter_id: int) -> Call[int]:
 
 def _query(wanted: Mapping[str, object]) -> dict[str, str]:
     return {name: query_text(value) for name, value in wanted.items() if value is not None}
+
+
+Import = Callable[[bytes], dict[str, int]]
+"""Sends a registry file; how many items of each kind have changed."""
+
+
+def import_registry(body: bytes) -> Call[dict[str, int]]:
+    """Put the items of a registry file, JSON, into the registry, all or none; how many changed, by kind."""
+    return Call("POST", "admin/registry", _CHANGED, Access.ADMIN, body=body)
+
+
+def export_registry() -> Call[dict[str, list[dict[str, Any]]]]:
+    """The whole registry, without passwords."""
+    return Call("GET", "admin/registry", _REGISTRY, Access.ADMIN)

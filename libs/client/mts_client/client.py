@@ -52,6 +52,8 @@ class _Api(Api):
     list_dead_letters = Method(calls.list_dead_letters)
     show_dead_letter = Method(calls.show_dead_letter)
     requeue_dead_letter = Method(calls.requeue_dead_letter)
+    import_registry = Method(calls.import_registry)
+    export_registry = Method(calls.export_registry)
 
     def __init__(
         self, token: SecretStr | str | None, admin_token: SecretStr | str | None, retries: RetryPolicy

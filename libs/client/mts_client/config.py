@@ -2,7 +2,7 @@
 
 The environment goes over the config file, key by key. The stack's description is used alone, never mixed with the
 others, so that no token reaches a server that it was not made for: if it is named, or if nothing else is set and it is
-there.
+there. Where traces are shown (`trace_url`) is told to nobody, and goes with any of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _VARIABLES = {
     "token": "MTS_TOKEN",
     "ca_file": "MTS_CA_FILE",
     "admin_token": "MTS_ADMIN_TOKEN",
+    "trace_url": "MTS_TRACE_URL",
     "user": "MTS_USER",
     "password": "MTS_USER_PASSWORD",
 }
@@ -30,7 +31,10 @@ _STACK = Path(".local") / "stack.json"
 
 
 class Config(BaseModel):
-    """How to reach the service. `ca_file` None = the public CAs; `user` and `password` are of the carbonTRACK API."""
+    """How to reach the service. `ca_file` None = the public CAs; `user` and `password` are of the carbonTRACK API.
+
+    `trace_url` is where the tracing system shows a trace, with `{trace_id}` in the place of its id.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -40,19 +44,25 @@ class Config(BaseModel):
     ca_file: Path | None = None
     user: str | None = None
     password: SecretStr | None = Field(default=None, repr=False)
+    trace_url: str | None = Field(default=None, pattern=r"^https?://[^\s{}]*\{trace_id\}[^\s{}]*$")
+
+    def trace_link(self, trace_id: str | None) -> str | None:
+        """Where a trace is shown, if that is known."""
+        return self.trace_url.replace("{trace_id}", trace_id) if self.trace_url and trace_id else None
 
 
 def load(environment: Mapping[str, str], folder: Path, stack: Path | None = None) -> Config:
     """The configuration of a process with this environment in this folder; raises `NotConfigured`."""
     settings = _config_file(environment) | _from_environment(environment, folder)
+    shown = {"trace_url": settings.pop("trace_url", None)}
     user = {name: settings[name] for name in _OF_USERS if name in settings}
     only_user = len(user) == len(settings)
     if stack is not None:
-        return _read_stack(stack, user if only_user else {})
+        return _read_stack(stack, shown | (user if only_user else {}))
     if settings and not only_user:
-        return _checked(settings, "the environment and the config file")
+        return _checked(settings | shown, "the environment and the config file")
     if (folder / _STACK).is_file():
-        return _read_stack(folder / _STACK, user)
+        return _read_stack(folder / _STACK, shown | user)
     raise NotConfigured(f"MTS_URL is not set, {config_path(environment)} and {_STACK} do not exist")
 
 
@@ -61,15 +71,15 @@ def read_stack(path: Path) -> Config:
     return _read_stack(path, {})
 
 
-def _read_stack(path: Path, user: Mapping[str, Any]) -> Config:
-    """`user` are credentials that were given for no other server; the stack's description has none of users."""
+def _read_stack(path: Path, more: Mapping[str, Any]) -> Config:
+    """`more` is what the description has not: where traces are, and credentials that were given for no other server."""
     try:
         stack = json.loads(path.read_bytes())
         ca_file = path.absolute().parent.parent / stack["ca"]
         settings = {"url": stack["gateway"], "token": stack["token"], "admin_token": stack["admin_token"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"{path} does not describe a running stack ({type(error).__name__})") from error
-    return _checked({**settings, "ca_file": ca_file, **user}, str(path))
+    return _checked({**settings, "ca_file": ca_file, **more}, str(path))
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

@@ -59,6 +59,12 @@ class NotFound(Refused):
     status = 404
 
 
+class Modified(Refused):
+    """412: somebody has changed the item since it was read."""
+
+    status = 412
+
+
 class RateLimited(Refused):
     """429: too many calls; `retry_after` is the server's suggestion in whole seconds."""
 

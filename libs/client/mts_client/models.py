@@ -323,9 +323,10 @@ class TraceAttempt(ApiModel):
 
 
 class WireTrace(ApiModel):
-    """The answer of test-trace."""
+    """The answer of test-trace. `trace_id` is the request's in the tracing system, in hexadecimal digits."""
 
     test_id: int
+    trace_id: str | None = None
     attempts: tuple[TraceAttempt, ...]
 
 

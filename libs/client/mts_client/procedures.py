@@ -19,6 +19,7 @@ from mts_client.errors import (
     ConnectFailed,
     ConnectionBroken,
     Forbidden,
+    Modified,
     MtsError,
     NotConfigured,
     NotFound,
@@ -87,9 +88,9 @@ class RetryPolicy:
         return None
 
 
-def exchange(call: Call[T], tokens: Mapping[Access, str], policy: RetryPolicy) -> Procedure[T]:
+def exchange(call: Call[T], tokens: Mapping[Access, str], policy: RetryPolicy, scheme: str = "Bearer") -> Procedure[T]:
     """One logical call with its retries; raises the last try's error."""
-    send = _request(call, tokens)
+    send = _request(call, tokens, scheme)
     tries_made = 0
     while True:
         happened = yield send
@@ -103,13 +104,13 @@ def exchange(call: Call[T], tokens: Mapping[Access, str], policy: RetryPolicy) -
         yield Pause(pause)
 
 
-def _request(call: Call[T], tokens: Mapping[Access, str]) -> Send:
+def _request(call: Call[T], tokens: Mapping[Access, str], scheme: str) -> Send:
     headers = {"Accept": "application/json", **call.headers}
     if call.body is not None:
         headers.setdefault("Content-Type", "application/json")
     token = _token(call.access, tokens)
     if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
+        headers["Authorization"] = f"{scheme} {token}"
     return Send(call.method, call.path, call.query, headers, call.body)
 
 
@@ -151,6 +152,7 @@ _REFUSALS: Mapping[int, type[Refused]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    412: Modified,
     500: ServerError,
     502: ServiceUnavailable,
     503: ServiceUnavailable,
@@ -183,6 +185,9 @@ def _details(body: Mapping[str, object]) -> tuple[str, ...]:
     details = body.get("details")
     if isinstance(details, list):
         return tuple(str(detail) for detail in details)
+    structured = body.get("o:errorDetails")  # of the contract meters API
+    if isinstance(structured, list):
+        return tuple(str(detail.get("detail", "")) for detail in structured if isinstance(detail, dict))
     names = ("details", "Message", "ErrorMessage", "error", "error_description")
     return tuple(str(body[name]) for name in names if body.get(name))
 

@@ -6,11 +6,12 @@ contract's shapes, and completes a test when it is told to. Replies put into `sc
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -44,6 +45,25 @@ class _Refusal(Exception):
         self.answer = (status, {"details": list(details)})
 
 
+class Awaited:
+    """A blocking client with methods that are awaited, so that one test fits both."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        async def one(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            for item in method(*args, **kwargs):
+                yield item
+
+        return each if inspect.isgeneratorfunction(method) else one
+
+
 class FakeMts:
     """The service's state; `requests` holds what was received."""
 
@@ -58,6 +78,7 @@ class FakeMts:
         self.jobs: list[dict[str, Any]] = []
         self.lines: dict[str, list[dict[str, Any]]] = {"diallers": [], "calls": [], "quarantine": []}
         self.dead_letters: list[dict[str, Any]] = []
+        self.registry: dict[str, list[dict[str, Any]]] = {}
         self.limits = dict(LIMITS)
         self._by_key: dict[str, Answer] = {}
         self._ids = itertools.count(1)
@@ -104,6 +125,8 @@ class FakeMts:
             ("POST", "admin/tokens"): self._create_token,
             ("GET", "admin/tokens"): lambda _: {"tokens": self.tokens},
             ("DELETE", "admin/tokens/ID"): self._delete_token,
+            ("GET", "admin/registry"): lambda _: self.registry,
+            ("POST", "admin/registry"): self._import_registry,
             ("GET", "admin/jobs"): self._jobs,
             ("POST", "admin/jobs/hold"): lambda request: self._change_jobs(request, on_hold=True),
             ("POST", "admin/jobs/release"): lambda request: self._change_jobs(request, on_hold=False),
@@ -237,6 +260,16 @@ class FakeMts:
         }
         self.tokens.append(token)
         return {**token, "token": f"secret-of-{token['tokenId']}"}
+
+    def _import_registry(self, request: httpx.Request) -> Any:
+        """What is imported stands in place of what was there; an item without values is a fault."""
+        given: dict[str, list[dict[str, Any]]] = json.loads(request.content)
+        empty = [f"/{kind}/{at}/id: is required" for kind in given for at, item in enumerate(given[kind]) if not item]
+        if empty:
+            raise _Refusal(400, *empty)
+        changed = {kind: len(items) for kind, items in given.items() if items != self.registry.get(kind)}
+        self.registry = given
+        return {"changed": changed}
 
     def _jobs(self, request: httpx.Request) -> Any:
         asked = request.url.params

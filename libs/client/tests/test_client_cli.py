@@ -160,6 +160,18 @@ def test_a_trace_is_readable(run: Run, mts: FakeMts) -> None:
     assert json.loads(run("trace", "1", "--json").stdout) == mts.traces[1]
 
 
+def test_a_trace_is_linked_where_it_is_known_where_traces_are_shown(
+    run: Run, mts: FakeMts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*ASKED)
+    mts.traces[1] = {"testId": 1, "traceId": "a" * 32, "attempts": []}
+    assert run("trace", "1").stdout == "Test 1\nno attempt yet\n"
+    monkeypatch.setenv("MTS_TRACE_URL", "http://localhost:16686/trace/{trace_id}")
+    assert run("trace", "1").stdout == f"Test 1\nhttp://localhost:16686/trace/{'a' * 32}\nno attempt yet\n"
+    mts.traces[1] = {"testId": 1, "attempts": []}
+    assert run("trace", "1").stdout == "Test 1\nno attempt yet\n"
+
+
 def test_a_trace_without_attempts_says_so(run: Run) -> None:
     run(*ASKED)
     assert run("trace", "1").stdout == "Test 1\nno attempt yet\n"

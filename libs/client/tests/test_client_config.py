@@ -114,3 +114,18 @@ def test_nothing_set_says_what_to_set(home: Path, tmp_path: Path) -> None:
 
 def test_a_configuration_hides_its_tokens() -> None:
     assert "secret" not in repr(Config.model_validate({"url": "https://a", "token": "secret", "admin_token": "secret"}))
+
+
+def test_where_traces_are_shown_goes_with_the_stack_too(home: Path, tmp_path: Path) -> None:
+    write_stack(tmp_path)
+    config = load({"MTS_TRACE_URL": "https://traces.example/trace/{trace_id}"}, tmp_path)
+    assert config.url == STACK["gateway"]
+    assert config.trace_link("ab") == "https://traces.example/trace/ab"
+    assert config.trace_link(None) is None
+    assert load({}, tmp_path).trace_link("ab") is None
+
+
+@pytest.mark.parametrize("url", ["javascript:{trace_id}", "https://traces.example/", "https://{host}/{trace_id}"])
+def test_what_is_no_place_for_a_trace_is_refused(home: Path, tmp_path: Path, url: str) -> None:
+    with pytest.raises(NotConfigured, match="trace_url"):
+        load({"MTS_URL": "https://a", "MTS_TRACE_URL": url}, tmp_path)

@@ -30,7 +30,7 @@ def dead_letter_commands(service: str, load: Callable[[], DatabaseSettings]) -> 
     @app.command("list")
     def list_dead(
         queue: Annotated[str | None, typer.Option(help="Of this queue alone.")] = None,
-        limit: Annotated[int, typer.Option(min=0, max=1000)] = 100,
+        limit: Annotated[int, typer.Option(min=0, max=1000, help="The longest list.")] = 100,
         offset: Annotated[int, typer.Option(min=0, help="How many to skip.")] = 0,
     ) -> None:
         """List dead letters with their reasons, oldest first."""

@@ -24,6 +24,7 @@ from mts_common.messages import MalformedMessage, Message, decode, encode
 from mts_common.publisher import PUBLISH_SECONDS, Publisher, PublishFailed
 from mts_common.pulse import Pulse, Pulses
 from mts_common.topology import EventQueue
+from mts_common.vocabulary import about
 
 Handler = Callable[[list[Any]], Awaitable[None]]
 """Takes items of the kinds of its queue, in the order they arrived, and returns when their effect is lasting."""
@@ -233,7 +234,7 @@ class Consumer:
                 await self._handle(items[:middle], dead, pulse)
                 await self._handle(items[middle:], dead, pulse)
                 return
-            _log.exception("%s: to be put aside", self._queue.name)
+            _log.exception("%s: to be put aside", self._queue.name, extra=about("put-aside", **_ids(items[0])))
             self._condemn(dead, _Dead(items[0].kind, encode(items), f"{type(error).__name__}: {error}"))
 
     def _condemn(self, dead: list[_Dead], culprit: _Dead) -> None:
@@ -243,6 +244,12 @@ class Consumer:
         if self._dead_in_a_row >= MAX_DEAD_IN_A_ROW:
             reason = culprit.reason[:200]
             raise TooManyDead(f"{self._queue.name}: {self._dead_in_a_row} in a row, the last: {reason}")
+
+
+def _ids(item: Message) -> dict[str, object]:
+    """What a log line can name of an item."""
+    named = {name: getattr(item, name, None) for name in ("test_id", "call_id", "attempt", "traceparent")}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _live(message: AbstractIncomingMessage | None) -> AbstractIncomingMessage:

@@ -45,6 +45,7 @@ from mts_common.operator_messages import (
 from mts_common.publisher import Publisher, PublishFailed
 from mts_common.pulse import Pulse, Pulses
 from mts_common.topology import EVENT_QUEUES, EventQueue, dead_queue
+from mts_common.vocabulary import about
 
 SHOWN_CHARACTERS = 64 * 1024
 SHOWN_STRING = 200
@@ -134,7 +135,7 @@ class DeadLetters:
             _log.warning("dead letter %d stays: %s", letter_id, error)
             return False
         await self._pool.execute(self._sql["raised"], letter_id, row["died_at"])
-        _log.info("dead letter %d is in %s again", letter_id, row["queue"], extra={"action": "requeue"})
+        _log.info("dead letter %d is in %s again", letter_id, row["queue"], extra=about("requeue"))
         return True
 
     async def _letter(self, row: asyncpg.Record, with_text: bool) -> DeadLetter:

@@ -18,9 +18,10 @@ import asyncpg
 from mts_common import database, metrics
 from mts_common.database import Connection, Pool, schema_statements
 from mts_common.instruments import Gauge
+from mts_common.vocabulary import about
 
 PAUSE_SECONDS = 15.0
-READ_SECONDS = 5.0
+READ_SECONDS = 10.0
 SHARE = 20  # a pause is at least so many times as long as the reading before it
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ async def read_once(pool: Pool, levels: Levels) -> None:
     except (asyncpg.PostgresError, *database.UNAVAILABLE) as error:
         for gauge in levels.gauges:
             gauge.clear()
-        _log.warning("levels: %s, left for the next round", type(error).__name__, extra={"action": "levels-unread"})
+        _log.warning("levels: %s, left for the next round", type(error).__name__, extra=about("levels-unread"))
 
 
 def table_levels(schema: str) -> Levels:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mts_common.vocabulary import about
+
 LOOK_SECONDS = 1.0
 LOOKS = 30
 
@@ -56,7 +58,7 @@ class Pulses:
             looks = {name: looks.get(name, 0) + 1 for name in self.stuck()}
             for name, count in looks.items():
                 if count == 1:
-                    _log.error("%s has not been heard of in time", name, extra={"action": "part-late"})
+                    _log.error("%s has not been heard of in time", name, extra=about("part-late"))
                 if count >= LOOKS:
                     raise PartStuck(name)
 

@@ -14,6 +14,7 @@ import uvloop
 
 from mts_common import telemetry
 from mts_common.settings import Settings
+from mts_common.vocabulary import about
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 """A service's work: runs until the stop event is set, then drains and returns."""
@@ -27,14 +28,14 @@ _log = logging.getLogger(__name__)
 def run(service: str, settings: Settings, main: Main) -> int:
     """Run `main` with logging and telemetry set up; the process's exit code: 0 after a stop, 1 after a fault."""
     telemetry.setup(service, settings.log_level)
-    _log.info("starting with %s", settings.model_dump(mode="json"), extra={"action": "start"})
+    _log.info("starting with %s", settings.model_dump(mode="json"), extra=about("start"))
     try:
         uvloop.run(_with_signals(main))
     except Exception:
-        _log.critical("stopped by a fault", exc_info=True, extra={"action": "fault"})
+        _log.critical("stopped by a fault", exc_info=True, extra=about("fault"))
         return 1
     else:
-        _log.info("stopped", extra={"action": "stop"})
+        _log.info("stopped", extra=about("stop"))
         return 0
     finally:
         telemetry.shutdown()
@@ -45,7 +46,7 @@ def allow_open_files(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if reachable < wanted:
-        _log.warning("only %d of %d files may be opened", hard, wanted, extra={"action": "few-files"})
+        _log.warning("only %d of %d files may be opened", hard, wanted, extra=about("few-files"))
     if soft != resource.RLIM_INFINITY and soft < reachable:
         resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
 
@@ -88,7 +89,7 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
                 task.exception()
     if pending:
         names = ", ".join(sorted(task.get_name() for task in pending))
-        _log.error("left behind, because cancelling does not end it: %s", names, extra={"action": "stop"})
+        _log.error("left behind, because cancelling does not end it: %s", names, extra=about("stop"))
 
 
 class PartEnded(Exception):

@@ -27,6 +27,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from mts_common import exposition
+from mts_common.vocabulary import SpanName
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 METRICS_EXPORTER = "OTEL_METRICS_EXPORTER"
@@ -81,7 +82,7 @@ def traceparent() -> str | None:
 
 @contextmanager
 def span(
-    name: str,
+    name: SpanName,
     *,
     parent: str | None = None,
     links: Sequence[str | None] = (),
@@ -103,6 +104,11 @@ def _span_context(parent: str | None) -> trace.SpanContext:
     return trace.get_current_span(_propagator.extract({"traceparent": parent})).get_span_context()
 
 
+def past_span(name: SpanName, began: int, ended: int, attributes: Mapping[str, AttributeValue]) -> None:
+    """A span under the current one for what is over; times in nanoseconds since 1970."""
+    _tracer.start_span(name, start_time=began, attributes=attributes).end(ended)
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, service, logger, message, trace_id, test_id and call_id where known."""
 
@@ -121,10 +127,17 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            line["trace_id"] = trace.format_trace_id(context.trace_id)
+        if trace_id := _trace_id(record):
+            line["trace_id"] = trace_id
         line |= {name: getattr(record, name) for name in self._EXTRAS if hasattr(record, name)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str).replace("\x7f", r"\u007f")
+
+
+def _trace_id(record: logging.LogRecord) -> str | None:
+    """That of the span in which it was logged, else of the `traceparent` that it was given in `extra`."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        context = _span_context(getattr(record, "traceparent", None))
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None

@@ -135,7 +135,7 @@ async def test_an_unreachable_broker_is_told_within_the_time_limit() -> None:
 
 
 async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
-    broker: Broker, channel: AbstractChannel, metered: Callable[[], Scrape]
+    broker: Broker, channel: AbstractChannel, metered: Callable[[], Scrape], caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[int] = []
     before = metered()
@@ -154,6 +154,7 @@ async def test_only_the_culprit_of_a_failing_batch_is_put_aside_with_its_reason(
     assert dead.type == "test.cancelled"
     assert dead.headers["mts-reason"] == "Rejected: test 5 is poison"
     assert dead.headers["mts-queue"] == OUTCOMES.name
+    assert [vars(record)["test_id"] for record in caplog.records if "action" in vars(record)] == [5]
     shown, queue = metered(), {"messaging_destination_name": OUTCOMES.name}
     assert shown.value(metrics.DEAD_LETTERS, **queue) == before.value(metrics.DEAD_LETTERS, **queue) + 1
     assert shown.value(metrics.CONSUMED, **queue) == before.value(metrics.CONSUMED, **queue) + 1

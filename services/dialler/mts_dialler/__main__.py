@@ -31,7 +31,7 @@ from mts_dialler.worker import Worker
 SERVICE = "dialler"
 SPARE_FILES = 256  # for everything but the lines: broker, logs, libraries
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()

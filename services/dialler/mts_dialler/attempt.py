@@ -20,6 +20,7 @@ from mts_common.messages import (
     SectionResult,
 )
 from mts_common.security import SealedWithUnknownKey
+from mts_common.vocabulary import about
 from mts_dialler.channels.base import Channel, OwnChannel
 from mts_dialler.clock import Clock, SystemClock
 from mts_dialler.drivers.base import Driver, ReportBuilder, SurveyRange, Terms
@@ -111,12 +112,15 @@ class Attempt:
     async def read(self, channel: Channel, driver: Driver, terms: Terms) -> None:
         """Runs the driver. Every way in which that fails, but being cancelled, becomes the attempt's outcome."""
         line = Line(channel, self._equipment.limits, self._equipment.clock, self._secrets, self._trace)
+        phases = self._builder.phases
+        phases.begin()
         try:
             await driver.read(line, terms, self._builder)
         except DiallerError as error:
             self.fail(error)
         except Exception as error:
             self.fault(error)
+        phases.signed_off()
         try:
             self._data = self._builder.data()
         except ValueError as error:
@@ -143,7 +147,7 @@ class Attempt:
             frames,
             type(error).__name__,
             self._secrets.strike_text(str(error)),
-            extra={"action": "test-fault", "test_id": self.test.test_id, "attempt": self.test.attempt},
+            extra=about("test-fault", test_id=self.test.test_id, attempt=self.test.attempt),
         )
         fault = DriverFault(f"a fault in the dialler ({type(error).__name__})")
         fault.__cause__ = error

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from mts_common import addresses, metrics
 from mts_common.messages import GrantedCall, Transport
+from mts_common.vocabulary import about
 from mts_dialler.channels.base import Channel
 from mts_dialler.channels.own import OwnLine
 from mts_dialler.clock import Clock
@@ -150,7 +151,7 @@ class BankLine:
             backoff = min(doubled, self._settings.fault_rest_most_seconds)
             await self._clock.sleep(max(backoff, self._line.rest_seconds))
             if await self._is_fit():
-                _log.info("line %s is fit again", self._settings.name, extra={"action": "line-recovered"})
+                _log.info("line %s is fit again", self._settings.name, extra=about("line-recovered"))
                 return
 
     async def _is_fit(self) -> bool:
@@ -166,4 +167,4 @@ class BankLine:
         self._faults += 1
         metrics.LINE_FAULTS.add(1, {"mts.line": self._settings.name})
         metrics.LINE_FIT.set(0, {"mts.line": self._settings.name})
-        _log.warning("line %s rests: %s", self._settings.name, why, extra={"action": "line-fault"})
+        _log.warning("line %s rests: %s", self._settings.name, why, extra=about("line-fault"))

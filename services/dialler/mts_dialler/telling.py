@@ -12,6 +12,7 @@ from mts_common import failpoints
 from mts_common.amqp import Backoff
 from mts_common.messages import AttemptFinished, AttemptReport, AttemptReportPart, CallFinished, encode
 from mts_common.publisher import PublishFailed
+from mts_common.vocabulary import about
 from mts_dialler.attempt import Told
 from mts_dialler.clock import Clock
 
@@ -79,7 +80,7 @@ class Teller:
             try:
                 await self._publisher.publish_body(kind, body)
             except PublishFailed as failure:
-                _log.warning("%s is told again: %s", kind, failure, extra={"action": "tell-again"})
+                _log.warning("%s is told again: %s", kind, failure, extra=about("tell-again"))
                 await backoff.wait()
             else:
                 return

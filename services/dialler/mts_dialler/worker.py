@@ -33,6 +33,7 @@ from mts_common.messages import (
 from mts_common.pulse import Pulses
 from mts_common.requests import NoReply
 from mts_common.topology import RequestQueue
+from mts_common.vocabulary import Action, about
 from mts_dialler.attempt import Equipment, Told
 from mts_dialler.dial import Dial
 from mts_dialler.ledger import Lease
@@ -74,6 +75,11 @@ class _Cut(Enum):
 
     LOST = auto()
     GIVEN_BACK = auto()
+
+    @property
+    def action(self) -> Action:
+        """What the log says of it."""
+        return "call-lost" if self is _Cut.LOST else "call-given-back"
 
 
 class _Held:
@@ -174,7 +180,7 @@ class Worker:
         try:
             lease = await self._asker.ask(topology.DIALLER_ALIVES, alive, DiallerLease, self._pace.reply_seconds)
         except NoReply as error:
-            _log.warning("no answer to alive: %s", error, extra={"action": "alive-unanswered"})
+            _log.warning("no answer to alive: %s", error, extra=about("alive-unanswered"))
             return False
         self._hang_up_if_lapsed()
         self._lease.renew(asked_at, lease.lease_seconds)
@@ -196,7 +202,7 @@ class Worker:
     def _hang_up(self, call_ids: Iterable[UUID], cut: _Cut) -> None:
         for call_id in call_ids:
             if (held := self._calls.get(call_id)) and held.hang_up(cut):
-                _log.warning("hanging up", extra={"action": f"call-{cut.name.lower()}", "call_id": str(call_id)})
+                _log.warning("hanging up", extra=about(cut.action, call_id=str(call_id)))
 
     # --- taking calls
 
@@ -232,7 +238,7 @@ class Worker:
                 patience = want.wait_seconds + self._pace.reply_seconds
                 return await self._asker.ask(topology.CALL_WANTS, want, CallGrant, patience), asked_at
             except NoReply as error:
-                _log.warning("no answer to call.want: %s", error, extra={"action": "want-unanswered"})
+                _log.warning("no answer to call.want: %s", error, extra=about("want-unanswered"))
                 await backoff.wait()
             if self._draining.is_set():
                 want = want.model_copy(update={"wait_seconds": 0.0})  # no new work, only what was granted already
@@ -298,7 +304,7 @@ class Worker:
             try:
                 await self._asker.ask(topology.CALL_RELEASES, released, CallReleasedReply, self._pace.reply_seconds)
             except NoReply as error:
-                _log.warning("no answer to call.released: %s", error, extra={"action": "release-unanswered"})
+                _log.warning("no answer to call.released: %s", error, extra=about("release-unanswered"))
                 await backoff.wait()
             else:
                 return
@@ -307,14 +313,14 @@ class Worker:
 
     async def _drain(self, asking: list[asyncio.Task[None]]) -> None:
         """Lets calls end by themselves for a while, then gives them back, then gives up."""
-        _log.info("draining %d calls", len(self._calls), extra={"action": "drain"})
+        _log.info("draining %d calls", len(self._calls), extra=about("drain"))
         self._draining.set()
         self._notify()
         if await self._idle(asking, self._pace.drain_seconds):
             return
         self._hang_up(self._calls, _Cut.GIVEN_BACK)
         if not await self._idle(asking, self._pace.give_back_seconds):
-            _log.error("%d calls could not be told of", len(self._calls), extra={"action": "drain-incomplete"})
+            _log.error("%d calls could not be told of", len(self._calls), extra=about("drain-incomplete"))
 
     async def _idle(self, asking: list[asyncio.Task[None]], seconds: float) -> bool:
         """Within `seconds`: are the last asks answered, and is every call over?"""

@@ -444,7 +444,14 @@ async def test_the_spans_of_a_call_belong_to_its_tests(monkeypatch: pytest.Monke
     bench = Bench(read_well, read_well)
     await bench.run(a_call(a_test(1, traceparent=PARENT), a_test(2, traceparent=other)))
     spans = {span.name: span for span in exporter.get_finished_spans()}
-    assert set(spans) == {"call", "dial", "test", "hang up"}
+    assert set(spans) == {"call", "dial", "test", "read section", "sign off", "hang up"}
+    read = [span for span in exporter.get_finished_spans() if span.name == "read section"]
+    sections = [(span.attributes or {})["mts.section"] for span in read]
+    assert sections == ["serial_number", "registers"] * 2
+    assert {(span.attributes or {})["mts.state"] for span in read} == {"read"}
+    tests = {span.context.span_id for span in exporter.get_finished_spans() if span.name == "test" and span.context}
+    assert {span.parent.span_id for span in read if span.parent} == tests
+    assert all(before.end_time == after.start_time for before, after in zip(read[::2], read[1::2], strict=True))
     contexts = {span.name: span.get_span_context() for span in exporter.get_finished_spans()}
     context = contexts["call"]
     assert context is not None

@@ -28,7 +28,9 @@ from mts_gateway.settings import GatewaySettings
 
 Result = TypeVar("Result")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Serves the HTTP APIs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 client = typer.Typer(no_args_is_help=True, help="The clients of the API.")
 token = typer.Typer(no_args_is_help=True, help="Their access tokens.")
 app.add_typer(client, name="client")
@@ -67,7 +69,7 @@ def migrate() -> None:
 
 
 @client.command("create")
-def create_client(name: str) -> None:
+def create_client(name: Annotated[str, typer.Argument(help="How the client is called.")]) -> None:
     """Create a client."""
     if not 1 <= len(name) <= MAX_NAME:
         raise typer.BadParameter(f"a name has 1 to {MAX_NAME} characters")
@@ -84,8 +86,10 @@ def list_clients() -> None:
 def create_token(
     owner: Annotated[int, typer.Option("--client", help="Id of the client that owns the token")],
     scope: Annotated[list[Scope], typer.Option(help="What it may do; can be given more than once")],
-    valid_days: Annotated[int, typer.Option(min=1, max=MAX_VALID_DAYS)] = DEFAULT_VALID_DAYS,
-    dialect: Annotated[Dialect, typer.Option()] = Dialect.GROUPED,
+    valid_days: Annotated[
+        int, typer.Option(min=1, max=MAX_VALID_DAYS, help="Days until it expires")
+    ] = DEFAULT_VALID_DAYS,
+    dialect: Annotated[Dialect, typer.Option(help="The shape of its tests' registers")] = Dialect.GROUPED,
 ) -> None:
     """Create a token and show its secret, this once."""
     new = NewToken(owner, tuple(sorted({each.value for each in scope})), valid_days, dialect.value)
@@ -102,7 +106,7 @@ def list_tokens() -> None:
 
 
 @token.command("delete")
-def delete_token(token_id: int) -> None:
+def delete_token(token_id: Annotated[int, typer.Argument(help="The token's id.")]) -> None:
     """Delete a token: it opens nothing from now on."""
     try:
         _with_clients(lambda clients: clients.delete_token(token_id))

@@ -9,6 +9,7 @@ from mts_gateway import schemas
 from mts_gateway.fields import MAX_ID
 from mts_gateway.openapi_parts import method, open_method, path_parameter, query_parameter, response
 from mts_gateway.operations import document as operations
+from mts_gateway.registry import document as registry
 from mts_gateway.schemas import COUNT, ID, TIME, Schema, ref
 from mts_gateway.settings import Limits
 
@@ -38,10 +39,17 @@ def document(limits: Limits) -> Schema:
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": {**_commands(limits), **_queries(limits), **_admin(), **operations.paths(), **_service()},
+        "paths": {
+            **_commands(limits),
+            **_queries(limits),
+            **_admin(),
+            **operations.paths(),
+            **registry.paths(),
+            **_service(),
+        },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**schemas.components(limits), **operations.components()},
+            "schemas": {**schemas.components(limits), **operations.components(), **registry.components()},
         },
     }
 

@@ -75,18 +75,18 @@ class Reader:
             raise unknown_test(test_id)
         if rows[0]["removed_why"] is not None:
             raise refusals.bad_request(f"testId {test_id} was {rows[0]['removed_why']}")
-        return await self._trace(test_id)
+        return await self._trace(test_id, rows[0]["traceparent"])
 
     async def any_trace(self, test_id: int) -> RawJSON:
         """The wire trace of anybody's test. Raises `Refused`."""
-        (row,) = await self._fetch(self._own["test_exists"], test_id)
-        if not row["known"]:
+        rows = await self._fetch(self._own["any_test"], test_id)
+        if not rows:
             raise unknown_test(test_id)
-        return await self._trace(test_id)
+        return await self._trace(test_id, rows[0]["traceparent"])
 
-    async def _trace(self, test_id: int) -> RawJSON:
+    async def _trace(self, test_id: int, traceparent: str | None) -> RawJSON:
         rows = await self._fetch(self._views["trace"], test_id)
-        return await asyncio.to_thread(_encode_trace, test_id, rows)
+        return await asyncio.to_thread(_encode_trace, test_id, rows, traceparent)
 
     async def _fetch(self, statement: str, *arguments: object) -> Sequence[asyncpg.Record]:
         try:
@@ -109,8 +109,8 @@ class Reader:
             return render.MASK
 
 
-def _encode_trace(test_id: int, rows: Sequence[asyncpg.Record]) -> RawJSON:
-    return RawJSON(render.to_json(wire_trace.show_trace(test_id, rows)).decode())
+def _encode_trace(test_id: int, rows: Sequence[asyncpg.Record], traceparent: str | None) -> RawJSON:
+    return RawJSON(render.to_json(wire_trace.show_trace(test_id, rows, traceparent)).decode())
 
 
 def unknown_test(test_id: int) -> refusals.Refused:

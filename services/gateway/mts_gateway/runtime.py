@@ -21,6 +21,7 @@ from mts_common.outbox import Outbox, Relay
 from mts_common.pulse import Pulses
 from mts_common.security import Vault
 from mts_common.topology import RESULTS_DEAD, RESULTS_REQUEUES, SCHEDULER_DEAD, SCHEDULER_REQUEUES
+from mts_common.vocabulary import about
 from mts_gateway import openapi
 from mts_gateway.accept import Acceptor
 from mts_gateway.admission import Admission
@@ -35,7 +36,9 @@ from mts_gateway.operations.routes import Operations
 from mts_gateway.origin import Origin
 from mts_gateway.protocol import CONNECTIONS, BoundedProtocol
 from mts_gateway.reading import Reader
+from mts_gateway.registry.routes import RegistryAdmin
 from mts_gateway.registry.statements import SQL as REGISTRY
+from mts_gateway.registry.transfer import Transfer
 from mts_gateway.routes_admin import Admin
 from mts_gateway.routes_commands import Commands
 from mts_gateway.routes_queries import Queries
@@ -129,11 +132,13 @@ class Gateway:
         )
         rules = Rules(settings.max_survey_days, settings.max_batch_tests, settings.country_code)
         canceller = Canceller(self._pool, self._own, self._broker.requester, settings.settle_after_seconds)
+        transfer = Transfer(self._pool, self._views, self.users.passwords, settings.country_code, _now)
         routers = (
             Commands(self.acceptor, canceller, rules, _now).router(),
             Queries(reader, settings.limits, _now).router(),
             Admin(Clients(self._pool, self._own), reader).router(),
             Operations(Scheduler(self._broker.requester), self._letters()).router(),
+            RegistryAdmin(transfer).router(),
             Service(self._parts, self.health).router(),
         )
         return application(routers, self.admission, openapi.document(settings.limits), self._bounds)
@@ -215,7 +220,7 @@ class _Server(HttpServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         port = self.servers[0].sockets[0].getsockname()[1]
-        _log.info("listening on port %d", port, extra={"action": "listen"})
+        _log.info("listening on port %d", port, extra=about("listen"))
         if self._on_started is not None:
             self._on_started(port)
 

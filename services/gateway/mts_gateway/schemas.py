@@ -169,7 +169,14 @@ def _results() -> Mapping[str, Schema]:
                         }
                     )
                 ),
-            }
+            },
+            {
+                "traceId": {
+                    "type": "string",
+                    "pattern": "^[0-9a-f]{32}$",
+                    "description": "OpenTelemetry's, of the request",
+                }
+            },
         ),
     }
 

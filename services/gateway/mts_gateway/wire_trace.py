@@ -14,14 +14,20 @@ MAX_BYTES = 32 * 1024**2  # of unpacked trace in one answer
 _OUTCOMES = {"success": "SUCCESS", "partial": "PARTIAL SUCCESS"}
 
 
-def show_trace(test_id: int, rows: Sequence[Row], most: int = MAX_BYTES) -> dict[str, object]:
-    """The answer to test-trace. `rows` are of the statement `trace`; `most` bytes are unpacked of all of them."""
+def show_trace(
+    test_id: int, rows: Sequence[Row], traceparent: str | None = None, most: int = MAX_BYTES
+) -> dict[str, object]:
+    """The answer to test-trace, which names the trace of the request (`traceparent`, W3C) if there is one.
+
+    `rows` are of the statement `trace`; `most` bytes are unpacked of all of them.
+    """
     attempts = []
     for row in rows:
         text, whole = _unpack(row["frames"] or b"", most)
         most -= len(text)
         attempts.append(_show_attempt(row, text, whole))
-    return {"testId": test_id, "attempts": attempts}
+    named = {} if traceparent is None else {"traceId": traceparent.split("-")[1]}
+    return {"testId": test_id, **named, "attempts": attempts}
 
 
 def _show_attempt(row: Row, text: bytes, whole: bool) -> dict[str, object]:

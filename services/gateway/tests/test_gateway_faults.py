@@ -31,24 +31,9 @@ def accepted_by(store: Store, owner: Credentials) -> set[int]:
     return {row["test_id"] for row in rows}
 
 
-@contextmanager
-def shut_out(store: Store) -> Iterator[None]:
-    """The gateway's role cannot log in, and its connections are cut."""
-    store.run("ALTER ROLE mts_gateway CONNECTION LIMIT 0")
-    try:
-        cut_off(store)
-        yield
-    finally:
-        store.run("ALTER ROLE mts_gateway CONNECTION LIMIT -1")
-
-
-def cut_off(store: Store) -> None:
-    store.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mts_gateway'")
-
-
 def test_an_unreachable_database_is_503_and_recovers_without_a_restart(api: httpx.Client, store: Store) -> None:
     assert request(api).status_code == 200
-    with shut_out(store):
+    with store.shut_out():
         for answer in (request(api), api.get("/MTS/limits"), api.get("/MTS/test-status?testId=1")):
             assert answer.status_code == 503
             assert answer.json() == {"details": ["the database cannot be reached at the moment"]}
@@ -65,7 +50,7 @@ def test_no_accepted_test_is_lost_when_connections_are_cut(api: httpx.Client, st
     with ThreadPoolExecutor(10) as threads:
         answers = [threads.submit(request, api) for _ in range(200)]
         for _ in range(5):
-            cut_off(store)
+            store.cut_off()
         done = [answer.result() for answer in answers]
     assert {answer.status_code for answer in done} <= {200, 503}
     accepted = [answer.json()["testId"] for answer in done if answer.status_code == 200]

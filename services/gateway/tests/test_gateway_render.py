@@ -48,7 +48,7 @@ def test_a_decimal_keeps_its_digits(text: str) -> None:
 
 def trace(frames: bytes, most: int = 10_000) -> list[dict[str, str]]:
     row = {"attempt": 1, "started_at": AT, "ended_at": AT, "outcome": "partial", "detail": "", "frames": frames}
-    shown = json.loads(to_json(show_trace(7, [row, row], most)))
+    shown = json.loads(to_json(show_trace(7, [row, row], most=most)))
     assert [attempt["result"] for attempt in shown["attempts"]] == ["PARTIAL SUCCESS"] * 2
     assert shown["testId"] == 7
     frames_of: list[dict[str, str]] = shown["attempts"][0]["frames"]
@@ -67,6 +67,11 @@ def test_a_trace_is_shown_frame_by_frame() -> None:
     assert len(trace(gzip.compress(lines(3).rstrip()))) == 3
 
 
+def test_a_trace_names_the_trace_of_its_request() -> None:
+    assert show_trace(7, [], f"00-{'a' * 32}-{'b' * 16}-01") == {"testId": 7, "traceId": "a" * 32, "attempts": []}
+    assert show_trace(7, []) == {"testId": 7, "attempts": []}
+
+
 @pytest.mark.parametrize(
     "packed", [gzip.compress(lines(1000)), gzip.compress(lines(50))[:-40], b"no gzip", b"\x1f\x8b"]
 )
@@ -77,7 +82,7 @@ def test_a_trace_too_large_or_broken_ends_with_a_note(packed: bytes) -> None:
 def test_the_bound_holds_over_all_attempts() -> None:
     row = {"attempt": 1, "started_at": AT, "ended_at": AT, "outcome": "error", "detail": "x", "frames": b""}
     rows = [row | {"frames": gzip.compress(lines(100))}] * 3
-    shown = json.loads(to_json(show_trace(7, rows, len(lines(100)))))
+    shown = json.loads(to_json(show_trace(7, rows, most=len(lines(100)))))
     assert [len(attempt["frames"]) for attempt in shown["attempts"]] == [100, 1, 1]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from mts_common.database import Connection, Pool, transaction
+from mts_common.vocabulary import about
 from mts_results.statements import SQL
 
 TABLES = ("measurement", "register_reading")
@@ -56,6 +57,6 @@ class Months:
             try:
                 async with transaction(self._pool) as connection:
                     await connection.execute(SQL["drop_month"], row["child"])
-                _log.info("dropped %s", row["child"], extra={"action": "drop month"})
+                _log.info("dropped %s", row["child"], extra=about("drop-month"))
             except asyncpg.LockNotAvailableError:
-                _log.info("%s is in use", row["child"], extra={"action": "drop month"})
+                _log.info("%s is in use", row["child"], extra=about("drop-month"))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import asyncpg
 
 from mts_common.database import Connection, Pool, transaction
+from mts_common.vocabulary import Action, about
 from mts_results.statements import SQL
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Partitions:
         if late:
             firsts = sorted(late)
             await connection.execute(SQL["count_late"], firsts, [late[first] for first in firsts])
-            _log.warning("dropped %d items for tests no longer kept", late.total(), extra={"action": "late"})
+            _log.warning("dropped %d items for tests no longer kept", late.total(), extra=about("late"))
 
     async def make_ahead(self) -> None:
         """Make the partition that follows the newest test's."""
@@ -61,21 +62,21 @@ class Partitions:
 
     async def drop_old(self, before: datetime) -> None:
         """Drop the partitions whose newest test was first heard of before `before`; one in use is left for later."""
-        await self._clear("old_partitions", before, "drop_partition")
+        await self._clear("old_partitions", before, "drop_partition", "drop-partition")
         await self.refresh()
 
     async def empty_old_traces(self, before: datetime) -> None:
         """Delete the wire traces of the partitions whose newest test was first heard of before `before`, likewise."""
-        await self._clear("old_traces", before, "empty_traces")
+        await self._clear("old_traces", before, "empty_traces", "empty-traces")
 
-    async def _clear(self, find: str, before: datetime, clear: str) -> None:
+    async def _clear(self, find: str, before: datetime, clear: str, action: Action) -> None:
         for row in await self._pool.fetch(SQL[find], before):
             try:
                 async with transaction(self._pool) as connection:
                     await connection.execute(SQL[clear], row["first"])
-                _log.info("tests from %d: done", row["first"], extra={"action": clear})
+                _log.info("tests from %d: done", row["first"], extra=about(action))
             except asyncpg.LockNotAvailableError:
-                _log.info("tests from %d: in use, left for later", row["first"], extra={"action": clear})
+                _log.info("tests from %d: in use, left for later", row["first"], extra=about(action))
 
     def _find(self, test_id: int) -> _Range | None:
         at = bisect_right(self._ranges, test_id, key=lambda known: known.first) - 1

@@ -46,6 +46,7 @@ async def replace_readings(
     )
     await connection.execute(SQL["seed_facts"], *([fact[column] for fact in facts] for column in range(3)))
     await connection.execute(SQL["note_newest_readings"])
+    await connection.execute(SQL["count_all_periods"])
 
 
 async def _copy(

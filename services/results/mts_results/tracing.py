@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from mts_common import telemetry
+from mts_common.vocabulary import SpanName
 
 
 class Traced(Protocol):
@@ -20,7 +21,7 @@ class Traced(Protocol):
 
 
 @contextmanager
-def item_spans(name: str, items: Iterable[Traced]) -> Iterator[None]:
+def item_spans(name: SpanName, items: Iterable[Traced]) -> Iterator[None]:
     """A span `name` around the block for every item that belongs to a trace."""
     with ExitStack() as spans:
         for item in items:

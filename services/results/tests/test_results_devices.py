@@ -68,6 +68,11 @@ async def values(pool: Pool) -> list[str]:
     return [row[3] for row in await measurements(pool)]
 
 
+async def counts(pool: Pool) -> list[tuple[Any, ...]]:
+    rows = await pool.fetch("SELECT device_id, day, periods FROM results_v1.period_count ORDER BY 1, 2")
+    return [tuple(row) for row in rows]
+
+
 async def registers(pool: Pool) -> list[tuple[Any, ...]]:
     rows = await pool.fetch("SELECT register, read_at, value::text FROM results_v1.register_reading ORDER BY 1, 2")
     return [tuple(row) for row in rows]
@@ -220,10 +225,21 @@ async def test_the_newest_test_that_could_tell_a_fact_has_told_it(
 
 async def test_a_rebuild_makes_the_readings_again(pool: Pool, tested: Make, energy: Make) -> None:
     await tested(1, energy("5", survey=[survey("1", "2")]))
-    before = (await measurements(pool), await registers(pool), await facts(pool))
-    await pool.execute("TRUNCATE results.measurement, results.register_reading, results.device_fact")
+    before = (await measurements(pool), await registers(pool), await facts(pool), await counts(pool))
+    await pool.execute(
+        "TRUNCATE results.measurement, results.period_count, results.register_reading, results.device_fact"
+    )
     assert await rebuild(pool, list(PROJECTIONS)) == 1
-    assert (await measurements(pool), await registers(pool), await facts(pool)) == before
+    assert (await measurements(pool), await registers(pool), await facts(pool), await counts(pool)) == before
+
+
+async def test_periods_are_counted_by_day_whatever_their_channels(pool: Pool, tested: Make) -> None:
+    late = MIDNIGHT - timedelta(minutes=30)
+    await tested(1, data(survey("1", "2", start=late), survey("3", "4", start=late, name="kWh Export")))
+    yesterday = MIDNIGHT - timedelta(days=1)
+    assert await counts(pool) == [(DEVICE, yesterday, 1), (DEVICE, MIDNIGHT, 1)]
+    await tested(2, data(survey("1", "2", "3", start=late)))
+    assert await counts(pool) == [(DEVICE, yesterday, 1), (DEVICE, MIDNIGHT, 2)]
 
 
 async def test_making_a_month_waits_for_no_reader_and_no_writer(pool: Pool, tested: Make) -> None:
@@ -257,6 +273,7 @@ async def test_months_are_made_ahead_and_dropped_when_old(
     await housekeeping.round()
     assert await months(pool) == ["2026_02", "2026_03", "2026_04", "2026_05"]
     assert await values(pool) == ["1"]
+    assert [day for _, day, _ in await counts(pool)] == [MIDNIGHT]
 
 
 async def test_readings_of_a_dropped_month_are_not_stored_again(

@@ -24,6 +24,7 @@ VIEWS = {
         ended_at timestamp with time zone, outcome text, detail text, frames bytea""",
     "measurement": """device_id text, starts_at timestamp with time zone, channel text, value numeric,
         status ARRAY""",
+    "period_count": "device_id text, day timestamp with time zone, periods integer",
     "register_reading": "device_id text, register text, read_at timestamp with time zone, value numeric",
     "device_fact": """device_id text, firmware text, last_test_end timestamp with time zone, signal_strength text,
         newest_reading_at timestamp with time zone""",

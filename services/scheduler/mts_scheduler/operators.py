@@ -29,6 +29,7 @@ from mts_common.operator_messages import (
     QuarantinedAddress,
     RunningCall,
 )
+from mts_common.vocabulary import about
 from mts_scheduler.lifecycle import Lane
 from mts_scheduler.statements import SQL
 
@@ -77,7 +78,7 @@ class Operators:
                     await connection.execute(SQL["open_immediate_lanes"], test_ids)
                 rows = await connection.fetch(SQL["release_jobs"], test_ids, at_once)
         changed = tuple(sorted(row["test_id"] for row in rows))
-        _log.info("an operator: %s of tests %s", item.change.value, changed, extra={"action": "operator"})
+        _log.info("an operator: %s of tests %s", item.change.value, changed, extra=about("operator"))
         return ChangeJobsReply(changed=changed)
 
     async def list_lines(self, items: list[ListLines]) -> list[ListLinesReply]:
@@ -97,7 +98,7 @@ class Operators:
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             lifted = [await connection.fetchval(SQL["lift_quarantine"], item.address) for item in items]
         for address in filter(None, lifted):
-            _log.info("an operator: the quarantine of %s is lifted", address, extra={"action": "operator"})
+            _log.info("an operator: the quarantine of %s is lifted", address, extra=about("operator"))
         self.changed()
         return [LiftQuarantineReply(lifted=address is not None) for address in lifted]
 

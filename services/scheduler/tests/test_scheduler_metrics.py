@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mts_common import metrics
+from mts_common.amqp import Link
+from mts_common.database import schema_statements
+from mts_common.dead_letters import DeadLetters
 from mts_common.levels import read_once
 from mts_common.messages import FailureKind, RunWindow
+from mts_common.publisher import Publisher
+from mts_common.topology import SCHEDULER_CALLS, SCHEDULER_REQUESTS
 from mts_scheduler.levels import job_levels, line_levels
 from mts_scheduler.statements import SQL
 from mts_scheduler.verdicts import OUTBOX
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
 Metered = Callable[[], Scrape]
 
+SQL_OF_DEAD = schema_statements("scheduler")
+
 
 async def levels(bench: Bench, metered: Metered) -> Scrape:
     for each in (job_levels(bench.grants), line_levels(), OUTBOX.levels):
@@ -29,7 +36,7 @@ async def levels(bench: Bench, metered: Metered) -> Scrape:
 
 async def test_an_empty_scheduler_has_every_level_at_zero(bench: Bench, metered: Metered) -> None:
     shown = await levels(bench, metered)
-    for by_lane in (metrics.HELD, metrics.DUE, metrics.DUE_AGE):
+    for by_lane in (metrics.HELD, metrics.ON_HOLD, metrics.DUE, metrics.DUE_AGE):
         assert shown.levels(by_lane) == [0, 0, 0, 0]
     for by_transport in (metrics.LEASES, metrics.LEASED_LINES, metrics.RUNNING_CALLS, metrics.ORPHANED_CALLS):
         assert shown.levels(by_transport) == [0, 0]
@@ -56,12 +63,19 @@ async def test_a_test_behind_a_call_or_a_quarantine_is_held_but_not_due(bench: B
     await bench.ask_one()
     await bench.request(2, "10.0.0.1:4001")
     await bench.request(3, "10.0.0.2:4001")
-    await bench.pool.execute(SQL["quarantine"], ["10.0.0.2:4001"], 60.0)
+    await bench.pool.execute(SQL["quarantine"], ["10.0.0.2:4001"], ["d1"], 60.0)
     shown = await levels(bench, metered)
     assert shown.value(metrics.HELD) == 2
     assert shown.value(metrics.DUE) == 0
     assert shown.value(metrics.QUARANTINED) == 1
     assert shown.value(metrics.RUNNING_CALLS, mts_transport="tcp") == 1
+
+
+async def test_a_test_that_an_operator_holds_is_not_due(bench: Bench, metered: Metered) -> None:
+    await bench.request_many([1, 2])
+    await bench.pool.execute(SQL["hold_jobs"], [1])
+    shown = await levels(bench, metered)
+    assert (shown.value(metrics.HELD), shown.value(metrics.ON_HOLD), shown.value(metrics.DUE)) == (2, 1, 1)
 
 
 async def test_an_overnight_test_is_due_since_its_window_opened(
@@ -149,3 +163,12 @@ async def test_levels_that_cannot_be_read_are_not_shown(bench: Bench, metered: M
     assert shown.levels(metrics.DUE) == []
     assert shown.levels(metrics.QUARANTINED) == []
     assert shown.levels(metrics.OUTBOX_AGE, mts_schema="scheduler") == [0]
+
+
+async def test_dead_letters_that_are_kept_are_shown_by_their_queue(bench: Bench, metered: Metered) -> None:
+    letters = DeadLetters(bench.pool, "scheduler", Publisher(Link("amqp://nowhere", "test")))
+    await bench.pool.execute(SQL_OF_DEAD["bury"], [SCHEDULER_CALLS.name], ["call.finished"], ["broken"], [b"{"], [None])
+    await read_once(bench.pool, letters.levels)
+    shown = metered()
+    assert shown.levels(metrics.DEAD_LETTERS_KEPT, messaging_destination_name=SCHEDULER_CALLS.name) == [1]
+    assert shown.levels(metrics.DEAD_LETTERS_KEPT, messaging_destination_name=SCHEDULER_REQUESTS.name) == [0]

@@ -23,7 +23,7 @@ from mts_common import database, topology
 from mts_results.projections import PROJECTIONS
 from mts_results.rebuild import rebuild
 
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 SLACK = timedelta(seconds=0.5)
 READERS = 4
@@ -50,6 +50,7 @@ _STUCK = {
     "AND NOT (scheduler_knows AND results_knows)",
     "a row in the gateway's outbox": "SELECT id FROM gateway.outbox",
     "a row in the scheduler's outbox": "SELECT id FROM scheduler.outbox",
+    "a row in the outbox of results": "SELECT id FROM results.outbox",
     "parts of a report": "SELECT test_id FROM results.report_part",
 }
 # Each row is a contradiction between what the services have written down.

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,6 @@ from fault_harness.events import publish
 from fault_harness.system import System, down, locked, run_apart, seed
 from fault_harness.workload import Workload
 from mts_common import topology
-from mts_stack.processes import StackFault
 from mts_stack.rabbitmq import MEMORY
 from mts_stack.servers import servers_for_tests
 from mts_stack.services import SERVICES
@@ -107,7 +107,11 @@ class Soak:
         name = self._service()
         self._system.stack.services.kill(name)
         self._pause(LONGEST_FAULT)
-        self._system.stack.services.start(name)
+        self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        """Not waited for: what it needs to be ready may be down, too."""
+        self._system.stack.services.process(name).start()
 
     def _kill_at_step(self) -> None:
         self._system.failpoints.arm(self._choice.choice(STEPS))
@@ -121,7 +125,9 @@ class Soak:
         process.send(signal.SIGCONT)
 
     def _restart(self) -> None:
-        self._system.stack.services.restart(self._service())
+        name = self._service()
+        self._system.stack.services.stop(name)
+        self._begin(name)
 
     def _cut(self, server: str) -> None:
         (self._system.amqp if server == "amqp" else self._system.postgres).cut()
@@ -185,10 +191,11 @@ def main(minutes: float) -> int:
             soak = Soak(system, choice)
             while time.monotonic() < deadline:
                 rounds += 1
-                totals.update(soak.round(rounds, choice.randrange(10**9)))
-    except (AssertionError, StackFault) as broken:
-        print(f"round {rounds}: {broken}\nlogs: {directory}", flush=True)
-        return 1
+                try:
+                    totals.update(soak.round(rounds, choice.randrange(10**9)))
+                except Exception:
+                    print(f"round {rounds} failed; logs: {directory}\n{traceback.format_exc()}", flush=True)
+                    return 1
     finally:
         servers.remove()
         print(f"{rounds} rounds, {dict(totals)}", flush=True)

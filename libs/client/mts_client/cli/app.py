@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from mts_client import calls
-from mts_client.cli import admin, batch, readings
+from mts_client.cli import admin, batch, contracts, readings, registry
 from mts_client.cli.session import (
     ExitCode,
     MtsGroup,
@@ -33,8 +33,10 @@ from mts_client.rendering.trace import trace as trace_text
 _HELP = """Test electricity meters over the MTS API.
 
 Configuration: MTS_URL, MTS_TOKEN, MTS_ADMIN_TOKEN, MTS_CA_FILE, else the keys url, token, admin_token, ca_file of
-~/.config/mts/config.toml, else .local/stack.json of a running local stack. Of users (mts devices, mts measurements):
-MTS_USER, MTS_USER_PASSWORD, else the keys user, password, else asked for.
+~/.config/mts/config.toml, else .local/stack.json of a running local stack. Of users (mts devices, mts measurements,
+mts contracts): MTS_USER, MTS_USER_PASSWORD, else the keys user, password, else asked for.
+MTS_TRACE_URL or trace_url, such as http://localhost:16686/trace/{trace_id}, makes mts trace print where the trace of
+the request is shown.
 
 Exit codes: 0 done; 1 a test ended in ERROR (with --wait); 2 wrong usage, configuration or file; 3 refused by the
 server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault in mts; 130 interrupted.
@@ -43,8 +45,10 @@ server; 4 the server did not answer; 5 still pending at the deadline; 70 a fault
 app = typer.Typer(cls=MtsGroup, help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(batch.app, name="batch")
 app.add_typer(admin.app, name="admin")
+app.add_typer(registry.app, name="registry")
 app.command("devices")(readings.devices)
 app.command("measurements")(readings.measurements)
+app.command("contracts")(contracts.contracts)
 
 TestId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The test's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the server's JSON exactly as sent.")]
@@ -158,7 +162,8 @@ def trace(
 ) -> None:
     """Show what went over the wire in each attempt of a test."""
     call = calls.admin_test_trace(test_id) if as_admin else calls.test_trace(test_id)
-    query(context, call, trace_text, as_json=as_json)
+    link = session_of(context).config().trace_link
+    query(context, call, lambda found: trace_text(found, link(found.trace_id)), as_json=as_json)
 
 
 @app.command()

@@ -117,7 +117,7 @@ def list_dead(
 def show_dead(
     context: typer.Context,
     service: Service,
-    letter_id: Annotated[int, typer.Argument(metavar="ID", min=1)],
+    letter_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="The dead letter.")],
     as_json: Json = False,
 ) -> None:
     """Show a dead letter with what it says; secrets are struck out."""
@@ -128,7 +128,7 @@ def show_dead(
 def requeue_dead(
     context: typer.Context,
     service: Service,
-    letter_ids: Annotated[list[int], typer.Argument(metavar="ID...", min=1)],
+    letter_ids: Annotated[list[int], typer.Argument(metavar="ID...", min=1, help="The dead letters.")],
 ) -> None:
     """Put dead letters back into their queues, in this order; the first that is refused ends it."""
     with session_of(context).client() as client:

@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from mts_client.carbontrack import CarbonTrackClient, calls
 from mts_client.cli.session import Session, print_json, print_text, session_of
-from mts_client.errors import NotConfigured
 from mts_client.rendering import readings
 
 _DAY = timedelta(days=1)
@@ -81,17 +79,8 @@ def measurements(
 
 
 def _client(session: Session, user: str | None, *, ask: bool) -> CarbonTrackClient:
-    """A client of the configured service for a user whose password is configured or asked for; never an argument."""
     found = session.config()
-    name = user or found.user
-    if not name:
-        raise NotConfigured("no user of the carbonTRACK API: set MTS_USER, or give --user")
-    is_theirs = name == (found.user or name)
-    password = found.password if found.password is not None and is_theirs and not ask else _ask(name)
+    name, password = session.credentials(user, ask=ask)
     return CarbonTrackClient(
         found.url, name, password, trust=found.ca_file, transport=session.transport, sleep=session.sleep
     )
-
-
-def _ask(name: str) -> SecretStr:
-    return SecretStr(typer.prompt(f"Password of {name}", hide_input=True, err=True))

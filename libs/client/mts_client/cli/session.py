@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 import httpx
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
@@ -53,6 +53,17 @@ class Session:
     def config(self) -> Config:
         """What is configured; raises `NotConfigured`."""
         return config.load(os.environ, Path.cwd(), self.stack)
+
+    def credentials(self, user: str | None, *, ask: bool) -> tuple[str, SecretStr]:
+        """The user of the neighbours' APIs, and its password, which is configured or asked for; never an argument."""
+        found = self.config()
+        name = user or found.user
+        if not name:
+            raise NotConfigured("no user is known: set MTS_USER, or give --user")
+        is_theirs = name == (found.user or name)
+        if found.password is not None and is_theirs and not ask:
+            return name, found.password
+        return name, SecretStr(typer.prompt(f"Password of {name}", hide_input=True, err=True))
 
     def client(self) -> MtsClient:
         """A client as configured; raises `NotConfigured`."""

@@ -15,9 +15,14 @@ _STRUCK_OUT = "**"
 _DIRECTION_STYLES = {"tx": "cyan", "rx": "green"}
 
 
-def trace(wire_trace: WireTrace) -> Text:
-    """All attempts of a test; times are UTC, struck-out bytes show as `**`."""
+def trace(wire_trace: WireTrace, link: str | None = None) -> Text:
+    """All attempts of a test; times are UTC, struck-out bytes show as `**`.
+
+    `link` is where the tracing system shows what else became of it.
+    """
     text = Text.assemble((f"Test {wire_trace.test_id}\n", "bold"))
+    if link is not None:
+        text.append(f"{visible(link)}\n")
     if not wire_trace.attempts:
         text.append("no attempt yet\n")
     for attempt in wire_trace.attempts:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mts_common import metrics
+from mts_common.vocabulary import about
 from mts_dialler.channels.modem_channel import CHUNK, ModemChannel
 from mts_dialler.channels.own import OpenPort, framing_of, open_port
 from mts_dialler.channels.port import Framing, Port
@@ -96,7 +97,7 @@ class ModemLine:
                 with self._faults():
                     await self._make_idle()
         except (LineFault, TimeoutError) as error:
-            _log.warning("line %s did not hang up: %s", self.settings.name, error, extra={"action": "line-not-hung-up"})
+            _log.warning("line %s did not hang up: %s", self.settings.name, error, extra=about("line-not-hung-up"))
             await self._fail()
 
     async def close(self) -> None:
@@ -217,7 +218,7 @@ class ModemLine:
         """What some modems have not got, and can do without."""
         answer, _ = await self._ask(Command(command))
         if answer.result is not Result.OK:
-            _log.info("line %s refuses AT%s: %s", self.settings.name, command, answer, extra={"action": "line-refuses"})
+            _log.info("line %s refuses AT%s: %s", self.settings.name, command, answer, extra=about("line-refuses"))
 
     # --- GSM
 

@@ -21,6 +21,7 @@ from mts_common.messages import (
     SurveyReading,
 )
 from mts_dialler.line import Line
+from mts_dialler.phases import Phases
 from mts_dialler.text import printable
 
 _UTC = ZoneInfo("UTC")
@@ -55,10 +56,11 @@ class ReportBuilder:
 
     Fill the lists, and give a verdict on each section when it is done. A section that has data but no verdict when
     the call ends counts as partial, one without either as failed. `failure` is the kind of the first verdict that is
-    not `read`.
+    not `read`. `phases` hears of the verdicts, and is told by the driver when it has signed on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, phases: Phases | None = None) -> None:
+        self.phases = phases or Phases()
         self.serial_number: str | None = None
         self.clock: MeterClock | None = None
         self.status_events: list[str] = []
@@ -76,6 +78,7 @@ class ReportBuilder:
     def read(self, section: Section) -> None:
         """The section is whole."""
         self._verdicts[section] = SectionResult(state=SectionState.READ)
+        self.phases.read(section, SectionState.READ)
 
     def partial(self, section: Section, why: str, failure: FailureKind = FailureKind.METER_REFUSED) -> None:
         """Something that the meter has of this section could not be read."""
@@ -87,6 +90,7 @@ class ReportBuilder:
 
     def _fail(self, section: Section, state: SectionState, why: str, failure: FailureKind) -> None:
         self._verdicts[section] = SectionResult(state=state, error=why)
+        self.phases.read(section, state)
         self.failure = self.failure or failure
 
     def data(self) -> MeterData:

@@ -48,6 +48,7 @@ class DlmsDriver:
         session = DlmsSession(line, caller)
         try:
             await session.sign_on()
+            report.phases.signed_on()
             await _Reading(session, self._profile, terms, report).read()
         finally:
             await session.sign_off()

@@ -80,6 +80,7 @@ class EdmiDriver:
         session = EdmiSession(line, terms.outstation_address, wide=self._family.wide)
         try:
             await session.open(terms.password)
+            report.phases.signed_on()
             await _Reading(session, self._family, terms, report).read()
         finally:
             await session.sign_off()

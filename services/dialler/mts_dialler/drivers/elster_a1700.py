@@ -60,6 +60,7 @@ class ElsterDriver:
         session = ElsterSession(exchange, terms.password, self._kind.product)
         try:
             identification, model = await session.sign_on(_address(terms.outstation_address))
+            report.phases.signed_on()
             await _Reading(session, self._kind, model, terms, report).read(identification)
         finally:
             await exchange.sign_off()

@@ -52,6 +52,7 @@ class Iec6205621Driver:
             for section in _FROM_READOUT:
                 report.failed(section, str(refusal))
             return
+        report.phases.signed_on()  # the list comes with it
         readout = Readout(parse_data_sets(text))
         report.serial_number = readout.serial_number()
         _judge(report, Section.SERIAL_NUMBER, report.serial_number, "the readout shows no serial number")

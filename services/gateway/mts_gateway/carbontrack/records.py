@@ -1,13 +1,14 @@
 """Reading records from the published views: how many there are, and one page of them.
 
-Records are counted by day, so that a page far down is looked for on its own days and not from the first record on.
+Records are counted by day, from the counts of whole days that results keeps; so counting reads few measurements, and a
+page far down is looked for on its own days and not from the first record on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
@@ -67,14 +68,35 @@ class Records:
     ) -> tuple[int, list[Record]]:
         """The number of all records from `start` to `end`, and the page's, by time and then device."""
         async with self._views.at_one_moment() as snapshot:
-            rows = await snapshot.fetch("count_by_day", devices, start, end)
-            days = [(row["day"], row["records"]) for row in rows]
+            days = await _count(snapshot, devices, start, end)
             count = sum(records for _, records in days)
             if page.offset >= count:
                 return count, []
             span = Span(start, end, page.offset).narrowed(days, page.size)
             rows = await snapshot.fetch("list_records", devices, span.start, span.end, page.size, span.skip)
             return count, await _read(snapshot, [(row["device_id"], row["starts_at"]) for row in rows])
+
+
+async def _count(
+    snapshot: Snapshot, devices: Sequence[str], start: datetime, end: datetime
+) -> list[tuple[datetime, int]]:
+    """The days from `start` to `end` that have records, with their numbers. Whole days have been counted already."""
+    first, last = _midnight(start), _midnight(end)
+    days: dict[datetime, int] = {}
+    parts = [(start, end)]
+    if first < last:
+        rows = await snapshot.fetch("count_whole_days", devices, first + _DAY, last)
+        days = {row["day"]: int(row["records"]) for row in rows}
+        parts = [(start, first + _DAY - _INSTANT), (last, end)]
+    for part_start, part_end in parts:
+        (row,) = await snapshot.fetch("count_part_of_day", devices, part_start, part_end)
+        if row["records"]:
+            days[_midnight(part_start)] = row["records"]
+    return sorted(days.items())
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def _read(snapshot: Snapshot, keys: Sequence[Key]) -> list[Record]:

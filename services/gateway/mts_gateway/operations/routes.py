@@ -11,6 +11,7 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 
 from mts_common.operator_messages import ChangeJobs, ListDeadLetters
+from mts_common.vocabulary import about
 from mts_gateway import refusals
 from mts_gateway.endpoint import ADMIN, AdminCaller, ApiRequest, ApiRoute
 from mts_gateway.fields import Fields, known
@@ -131,4 +132,4 @@ def _unknown_letter(letter_id: int) -> refusals.Refused:
 
 
 def _note(client_id: int, what: str) -> None:
-    _log.info("an operator of client %d %s", client_id, what, extra={"action": "operator"})
+    _log.info("an operator of client %d %s", client_id, what, extra=about("operator"))

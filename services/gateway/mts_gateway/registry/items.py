@@ -31,7 +31,7 @@ class Item:
     def nested(self, name: str) -> list[Item]:
         """The items of a list inside this one."""
         found = self.values.get(name)
-        return found if isinstance(found, list) else []
+        return [each for each in found if isinstance(each, Item)] if isinstance(found, list) else []
 
     def to_json(self) -> dict[str, object]:
         """The values, as JSON and Decimal."""
@@ -80,12 +80,20 @@ def _item(value: object, pointer: str, keys: Keys, faults: list[str]) -> Item:
             item.values[name] = _value(raw, f"{pointer}/{name}", keys[name], faults)
     item.given = frozenset(given)
     for name, key in keys.items():
-        if name in item.values:
-            continue
-        if isinstance(key, Key) and key.required:
-            faults.append(f"{pointer}/{name}: is required")
-        item.values[name] = [] if isinstance(key, Nested) else _default(key)
+        item.values.setdefault(name, [] if isinstance(key, Nested) else _default(key))
     return item
+
+
+def check_required(items: Sequence[Item], keys: Keys, faults: list[str]) -> None:
+    """Note which keys these items must have and lack; what could not be read is a fault already."""
+    known = {fault.partition(":")[0] for fault in faults}
+    for item in items:
+        for name, key in keys.items() if item.values else ():
+            pointer = f"{item.pointer}/{name}"
+            if isinstance(key, Nested):
+                check_required(item.nested(name), key.keys, faults)
+            elif key.required and item.values[name] is None and pointer not in known:
+                faults.append(f"{pointer}: is required")
 
 
 def _value(raw: object, pointer: str, key: Key | Nested, faults: list[str]) -> object:

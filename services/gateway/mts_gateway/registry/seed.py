@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from mts_common.database import Connection
-from mts_gateway.registry.items import Item, Items, RegistryFaults, read_items
+from mts_gateway.registry.due_dates import calculate
+from mts_gateway.registry.items import Item, Items, RegistryFaults, check_required, read_items
 from mts_gateway.registry.kinds import READINGS, REGISTRY
 from mts_gateway.registry.references import check_references
-from mts_gateway.registry.store import clear, put
+from mts_gateway.registry.store import clear, put, put_contracts
 from mts_gateway.users import Passwords
-from mts_gateway.warranty.due_date import Reading, due_date
+from mts_gateway.warranty.due_date import Reading
 
 
 class SeedMeasurement(NamedTuple):
@@ -80,7 +81,10 @@ class Seed:
 def read_seed(body: bytes, today: date) -> Seed:
     """The seed in a file, its due dates calculated where it gives none. Raises `RegistryFaults`."""
     faults: list[str] = []
-    items = read_items(body, {**REGISTRY, **READINGS}, faults)
+    kinds = {**REGISTRY, **READINGS}
+    items = read_items(body, kinds, faults)
+    for kind, keys in kinds.items():
+        check_required(items[kind], keys, faults)
     check_references(items, faults)
     if faults:
         raise RegistryFaults(faults)
@@ -94,6 +98,7 @@ async def load_seed(connection: Connection, seed: Seed, passwords: Passwords, co
         user.values["password"] = await passwords.hash(str(user.values["password"]))
     await clear(connection, seed.items)
     await put(connection, seed.items, country_code)
+    await put_contracts(connection, seed.items["contracts"])
     await connection.copy_records_to_table(
         "meter_reading",
         schema_name="gateway",
@@ -106,33 +111,11 @@ async def load_seed(connection: Connection, seed: Seed, passwords: Passwords, co
 
 
 def _calculate(items: Items, today: date) -> None:
-    """Due dates of the contract meters and expirations of the contracts that the file leaves out."""
     readings: dict[object, list[Reading]] = defaultdict(list)
     for item in items["registerReadings"]:
         readings[item.values["meterId"]].append((_moment(item, "timestamp"), _decimal(item, "value")))
-    rates: dict[object, Any] = {item.values["meterId"]: item.values["baseDailyRate"] for item in items["meters"]}
-    for contract in items["contracts"]:
-        meters = contract.nested("contractMeters")
-        for meter in meters:
-            if "CalculatedDueDate" not in meter.given:
-                meter_id, interval = meter.values["MeterId"], meter.values["MeterIntervalValue"]
-                due = due_date(
-                    readings[meter_id],
-                    _decimal(meter, "MeterStartValue"),
-                    None if interval is None else Decimal(str(interval)),
-                    rates[meter_id],
-                    date.fromisoformat(str(contract.values["ContractStartDate"])),
-                )
-                meter.values["CalculatedDueDate"] = None if due is None else due.isoformat()
-        if "CalculatedExpirationDate" not in contract.given:
-            dates = [str(meter.values["CalculatedDueDate"]) for meter in meters if _expires(meter, today)]
-            contract.values["CalculatedExpirationDate"] = max(dates, default=None)
-
-
-def _expires(meter: Item, today: date) -> bool:
-    """Whether the contract lasts as long as this meter."""
-    ended = meter.values["ActiveEndDate"]
-    return meter.values["CalculatedDueDate"] is not None and (ended is None or str(ended) > today.isoformat())
+    rates = {item.values["meterId"]: item.values["baseDailyRate"] for item in items["meters"]}
+    calculate(items["contracts"], readings, rates, today)
 
 
 def _moment(item: Item, name: str) -> datetime:

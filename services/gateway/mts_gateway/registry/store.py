@@ -35,27 +35,25 @@ async def clear(connection: Connection, kept: Items) -> None:
 
 
 async def put(connection: Connection, items: Items, country_code: str) -> None:
-    """Make the registry's items of these ids what `items` say, whose users' passwords are hashed already."""
+    """Make the items of these ids, but for the contracts, what `items` say, whose passwords are hashed already."""
     for kind in KINDS_IN_ORDER:
-        if kind == "contracts":
-            await _put_contracts(connection, items[kind])
-        elif items[kind]:
+        if kind != "contracts" and items[kind]:
             rows = [_row(kind, item, country_code) for item in items[kind]]
             await connection.execute(SQL[f"put_{kind}"], rows)
-    await connection.execute(SQL["pass_ids"])
 
 
-async def _put_contracts(connection: Connection, contracts: Sequence[Item]) -> None:
-    if not contracts:
-        return
-    await connection.execute(SQL["put_contracts"], [_audited(contract) for contract in contracts])
+async def put_contracts(connection: Connection, contracts: Sequence[Item]) -> None:
+    """Make the contracts of these ids, and their meters, what `contracts` say; then no id is given out twice."""
     meters = [
         {**_audited(meter), "ContractId": contract.values["ContractId"]}
         for contract in contracts
         for meter in contract.nested("contractMeters")
     ]
+    if contracts:
+        await connection.execute(SQL["put_contracts"], [_audited(contract) for contract in contracts])
     if meters:
         await connection.execute(SQL["put_contract_meters"], meters)
+    await connection.execute(SQL["pass_ids"])
 
 
 def _row(kind: str, item: Item, country_code: str) -> dict[str, object]:

@@ -49,14 +49,16 @@ FROM unnest(
 ) AS new
 
 -- name: own_test
--- Whether a test is this client's, and why it is gone if it is.
-SELECT removed_why
+-- A client's own test: why it is gone if it is, and its trace.
+SELECT removed_why, traceparent
 FROM gateway.test
 WHERE test_id = $1 AND client_id = $2
 
--- name: test_exists
--- Whether a test with this id was accepted, for whichever client.
-SELECT EXISTS (SELECT FROM gateway.test WHERE test_id = $1) AS known
+-- name: any_test
+-- A test that was accepted, for whichever client: its trace.
+SELECT traceparent
+FROM gateway.test
+WHERE test_id = $1
 
 -- name: own_batch
 -- The tests of a client's batch that have not been removed; no row if the batch is not the client's.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -52,6 +53,7 @@ _STAND_INS = (
     "create_search",
     "create_trace",
     "create_measurement",
+    "create_period_count",
     "create_register_reading",
     "create_device_fact",
     "grant_schema",
@@ -209,6 +211,20 @@ class Store:
             return Credentials(client["clientId"], token["tokenId"], token["token"])
 
         return asyncio.run(create())
+
+    @contextmanager
+    def shut_out(self) -> Iterator[None]:
+        """The gateway's role cannot log in, and its connections are cut."""
+        self.run("ALTER ROLE mts_gateway CONNECTION LIMIT 0")
+        try:
+            self.cut_off()
+            yield
+        finally:
+            self.run("ALTER ROLE mts_gateway CONNECTION LIMIT -1")
+
+    def cut_off(self) -> None:
+        """The gateway's connections are cut."""
+        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mts_gateway'")
 
     def run(self, statement: str, *arguments: object, role: str | None = None) -> list[asyncpg.Record]:
         """The rows of a statement, as the superuser or in a role."""

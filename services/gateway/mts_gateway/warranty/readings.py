@@ -13,6 +13,7 @@ from mts_common.consumer import Batching, TooManyDead
 from mts_common.database import Pool, transaction
 from mts_common.messages import ReadingsStored
 from mts_common.topology import GATEWAY_READINGS
+from mts_common.vocabulary import about
 from mts_gateway.warranty.recalculation import recalculate
 from mts_gateway.warranty.statements import SQL
 
@@ -39,7 +40,7 @@ class Intake:
             await broker.consume(GATEWAY_READINGS, self.take, _AT_ONCE)
         except TooManyDead as error:
             self._stopped = True
-            _log.critical("readings are no longer taken in: %s", error, extra={"action": "fault"})
+            _log.critical("readings are no longer taken in: %s", error, extra=about("fault"))
             await asyncio.Event().wait()
 
     async def check(self) -> None:

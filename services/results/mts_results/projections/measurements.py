@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mts_common.database import Connection, to_json
 from mts_common.messages import ReadingsStored
+from mts_common.vocabulary import about
 from mts_results.devices import OUTBOX, DeviceReading, lock_devices, readings_of, survey_rows
 from mts_results.history import History
 from mts_results.months import ensure_months
@@ -44,10 +45,11 @@ async def _store(connection: Connection, reading: DeviceReading) -> ReadingsStor
             reading.device_id,
             found["differing"],
             len(rows),
-            extra={"action": "readings differ"},
+            extra=about("readings-differ"),
         )
     if not found["stored"]:
         return None
+    await connection.execute(SQL["count_periods"], reading.device_id, found["first_start"], found["last_start"])
     await connection.execute(SQL["note_newest_reading"], reading.device_id, found["last_start"])
     return ReadingsStored(
         device_id=reading.device_id, first_measurement=found["first_start"], last_measurement=found["last_start"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mts_common.database import Connection
 from mts_common.messages import CumulativeReading, ReadingsStored
+from mts_common.vocabulary import about
 from mts_results.devices import OUTBOX, DeviceReading, cumulative_readings, lock_devices, readings_of
 from mts_results.history import History
 from mts_results.months import ensure_months
@@ -44,7 +45,7 @@ async def _store(
             "device %s: %d cumulative readings differ from earlier ones of the same time, the later brought stand",
             reading.device_id,
             differing,
-            extra={"action": "readings differ"},
+            extra=about("readings-differ"),
         )
     return [CumulativeReading(row["register"], row["read_at"], row["value"]) for row in found]
 

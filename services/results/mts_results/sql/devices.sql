@@ -44,6 +44,17 @@ SELECT
     count(*) FILTER (WHERE differs) AS differing
 FROM compared;
 
+-- name: count_periods
+-- Count a device's periods anew on the days (UTC) from that of $2 to that of $3.
+INSERT INTO results.period_count AS c (device_id, day, periods)
+SELECT $1::text, date_trunc('day', starts_at, 'UTC') AS day, count(DISTINCT starts_at)
+FROM results.measurement
+WHERE device_id = $1
+    AND starts_at >= date_trunc('day', $2::timestamptz, 'UTC')
+    AND starts_at < date_trunc('day', $3::timestamptz, 'UTC') + interval '24 hours'
+GROUP BY day
+ON CONFLICT (device_id, day) DO UPDATE SET periods = excluded.periods WHERE c.periods <> excluded.periods;
+
 -- name: put_register_readings
 -- Store a device's cumulative readings ($2-$4; brought at $5), unless later ones are here; those that are new or now
 -- differ, and whether they do.

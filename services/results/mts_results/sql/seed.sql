@@ -2,7 +2,14 @@
 
 -- name: forget_readings
 -- All readings and facts of devices.
-TRUNCATE results.measurement, results.register_reading, results.device_fact;
+TRUNCATE results.measurement, results.period_count, results.register_reading, results.device_fact;
+
+-- name: count_all_periods
+-- The periods of every device on every day (UTC).
+INSERT INTO results.period_count (device_id, day, periods)
+SELECT device_id, date_trunc('day', starts_at, 'UTC') AS day, count(DISTINCT starts_at)
+FROM results.measurement
+GROUP BY device_id, day;
 
 -- name: seed_facts
 -- What is said to be known of devices.

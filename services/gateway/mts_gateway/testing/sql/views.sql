@@ -57,6 +57,13 @@ CREATE TABLE results_v1.measurement (
     PRIMARY KEY (device_id, starts_at, channel)
 )
 
+-- name: create_period_count
+-- Stands in for results_v1.period_count.
+CREATE VIEW results_v1.period_count AS
+SELECT device_id, date_trunc('day', starts_at, 'UTC') AS day, count(DISTINCT starts_at)::integer AS periods
+FROM results_v1.measurement
+GROUP BY device_id, day
+
 -- name: create_register_reading
 -- Stands in for results_v1.register_reading.
 CREATE TABLE results_v1.register_reading (

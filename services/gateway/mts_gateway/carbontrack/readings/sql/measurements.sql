@@ -1,15 +1,21 @@
 -- Records: what was read of a device for one interval, all channels of that start together.
 
--- name: count_by_day
--- How many records devices $1 have on each day (UTC) from $2 to $3, both included.
-SELECT date_trunc('day', starts_at, 'UTC') AS day, count(*) AS records
+-- name: count_whole_days
+-- How many records devices $1 have on each day (UTC) from that of $2 until that of $3, which is not included.
+SELECT day, sum(periods) AS records
+FROM results_v1.period_count
+WHERE device_id = ANY ($1::text[]) AND day >= $2 AND day < $3
+GROUP BY day
+ORDER BY day
+
+-- name: count_part_of_day
+-- How many records devices $1 have from $2 to $3, both included.
+SELECT count(*) AS records
 FROM (
     SELECT DISTINCT device_id, starts_at
     FROM results_v1.measurement
     WHERE device_id = ANY ($1::text[]) AND starts_at >= $2 AND starts_at <= $3
 ) AS record
-GROUP BY day
-ORDER BY day
 
 -- name: list_records
 -- Up to $4 records of devices $1 from $2 to $3 after the first $5.
