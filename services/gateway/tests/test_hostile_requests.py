@@ -123,6 +123,8 @@ def target(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             assert target.statuses[HTTPStatus.SERVICE_UNAVAILABLE] * 10 <= target.statuses.total()
 
 
+# The gateway is a thread of this process, and what it takes from `random` is not taken inside a strategy.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @api.parametrize()
 @settings(
     max_examples=EXAMPLES,
