@@ -9,7 +9,7 @@ PACKAGES := libs/common libs/client services/gateway services/scheduler services
 	services/metersim deploy/local deploy/compose deploy/check_manifests.py \
 	$(filter-out tests/__pycache__,$(wildcard tests/*)) benchmarks conftest.py
 
-.PHONY: help setup setup-tests demo up down seed test faults check bench large soak lock
+.PHONY: help setup setup-tests demo up down seed test faults check bench capacity large readings soak lock
 .PHONY: configuration contracts asyncapi dashboards compose-env
 
 help:
@@ -22,6 +22,8 @@ help:
 	@echo "make check  formatting, lint, types and import rules"
 	@echo "make bench  measure throughput on this machine and what calls cost"
 	@echo "make large  release TESTS (100000) held tests by two schedulers and four diallers"
+	@echo "make capacity  measure what one test costs each part"
+	@echo "make readings  read and store among ROWS (1000000) readings of devices"
 	@echo "make soak   random faults under load for MINUTES (5), seeded by MTS_FAULT_SEED"
 	@echo "make configuration  write docs/configuration.md anew"
 	@echo "make dashboards  write deploy/grafana/dashboards and deploy/k8s/base/rules.yaml anew"
@@ -61,11 +63,17 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/local/check_rules.py
 
-bench: setup
+bench: setup readings
 	$(BIN)/python -m benchmarks
 
 large: setup
 	$(BIN)/python -m benchmarks.large $(TESTS)
+
+capacity: setup
+	$(BIN)/python -m benchmarks.capacity
+
+readings: setup
+	$(BIN)/python -m benchmarks.readings $(ROWS)
 
 soak: setup
 	PYTHONPATH=tests/faults $(BIN)/python -m fault_harness.soak $(MINUTES)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,8 +33,11 @@ ROUNDS = 3
 SURVEY_DAYS = 1
 IDLE_SECONDS = 20.0
 DEADLINE_SECONDS = 400.0
+ACCEPTS = 1000
+SETTLE_SECONDS = 5.0
 SETTINGS = {"MTS_RATE_LIMIT_CALLS": "1000000000", "MTS_DIALLER_LINES": "100"}
 
+_TITLE = f"Tests with {SURVEY_DAYS} survey day over TCP: called at once from batches, and only accepted, one by one"
 _RELATIONS = """
 SELECT CASE WHEN relname ~ '^trace' THEN 'results: wire traces' ELSE nspname || ': the rest' END AS part,
     sum(pg_total_relation_size(c.oid))::bigint AS size
@@ -54,9 +57,9 @@ def main() -> int:
         opens = datetime.now(UTC) + timedelta(hours=12)
         description = stack.start(SETTINGS | {"MTS_RUN_WINDOWS": run_window(opens, timedelta(hours=1))})
         _run(stack, description)  # the first round fills caches and makes partitions
-        table = Table("part", "a test", title=f"One immediate test with {SURVEY_DAYS} survey day, over TCP")
-        for part, value in _measure(stack, description, directory):
-            table.add_row(part, value)
+        table = Table("part", "a test in a batch", "a test accepted alone", title=_TITLE)
+        for row in _measure(stack, description, directory):
+            table.add_row(*row)
     finally:
         stack.stop()
         shutil.rmtree(directory, ignore_errors=True)
@@ -64,22 +67,47 @@ def main() -> int:
     return 0
 
 
-def _measure(stack: Stack, description: Description, directory: Path) -> Iterator[tuple[str, str]]:
+def _measure(stack: Stack, description: Description, directory: Path) -> Iterator[tuple[str, str, str]]:
     before, began = _processor_seconds(stack, directory), time.monotonic()
     time.sleep(IDLE_SECONDS)
     idle = {
         part: (seconds - before[part]) / (time.monotonic() - began)
         for part, seconds in _processor_seconds(stack, directory).items()
     }
+
+    def spent(work: Callable[[], int]) -> dict[str, float]:
+        """Milliseconds of processor by part that one of the tests in `work` takes."""
+        before, began = _processor_seconds(stack, directory), time.monotonic()
+        tests = work()
+        wall = time.monotonic() - began
+        after = _processor_seconds(stack, directory)
+        return {part: (after[part] - before[part] - idle[part] * wall) / tests * 1000 for part in after}
+
     kept = asyncio.run(_kept(description.postgres))
-    before, began = _processor_seconds(stack, directory), time.monotonic()
-    tests = sum(_run(stack, description) for _ in range(ROUNDS))
-    wall = time.monotonic() - began
-    for part, seconds in _processor_seconds(stack, directory).items():
-        spent = seconds - before[part] - idle[part] * wall
-        yield f"{part}: processor time", f"{spent / tests * 1000:.1f} ms (idle {idle[part] * 100:.1f} % of a processor)"
-    for part, size in asyncio.run(_kept(description.postgres)).items():
-        yield f"{part}: kept", f"{(size - kept.get(part, 0)) / tests / 1024:.1f} KiB"
+    tests = 0
+
+    def run_all() -> int:
+        nonlocal tests
+        tests = sum(_run(stack, description) for _ in range(ROUNDS))
+        return tests
+
+    called = spent(run_all)
+    grown = {part: size - kept.get(part, 0) for part, size in asyncio.run(_kept(description.postgres)).items()}
+    accepted = spent(lambda: _accept(stack, description))
+    for part, milliseconds in called.items():
+        yield f"{part}: processor time", f"{milliseconds:.1f} ms", f"{accepted[part]:.1f} ms"
+    for part, size in grown.items():
+        yield f"{part}: kept", f"{size / tests / 1024:.1f} KiB", ""
+
+
+def _accept(stack: Stack, description: Description) -> int:
+    """Request tests for the night one after the other, until scheduler and results know them; how many."""
+    meter = stack.fleet.meters[0]
+    with MtsClient(description.gateway, description.token, trust=stack.services.trust) as client:
+        for _ in range(ACCEPTS):
+            client.test_request(MeterTest.model_validate({**_test(meter), "immediate": False}))
+    time.sleep(SETTLE_SECONDS)
+    return ACCEPTS
 
 
 def _run(stack: Stack, description: Description) -> int:

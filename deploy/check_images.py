@@ -20,6 +20,7 @@ from mts_client import MeterTest, MtsClient
 from mts_metersim.presets import fleet
 from mts_stack.fleet import Fleet
 from mts_stack.postgres import create_database
+from mts_stack.processes import find_program
 from mts_stack.servers import local_servers
 from mts_stack.services import SERVICES, Services
 from mts_stack.tls import make_tls
@@ -35,11 +36,16 @@ class ImageServices(Services):
 
     def program(self, name: str) -> list[str]:
         """The image's entry point, in its root file system and as its user."""
-        return ["chroot", f"--userspec={_USER}:{_USER}", str(self.roots[name]), "/opt/mts/bin/service"]
+        return [find_program("chroot"), f"--userspec={_USER}:{_USER}", str(self.roots[name]), "/opt/mts/bin/service"]
 
     def environment(self, name: str) -> dict[str, str]:
         """What the image sets, then what the stack sets."""
-        image = {"SERVICE": name, "PATH": "/opt/mts/bin:/usr/local/bin:/usr/bin:/bin", "PYTHONSAFEPATH": "1"}
+        image = {
+            "SERVICE": name,
+            "PATH": "/opt/mts/bin:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONSAFEPATH": "1",
+            "HOME": "/",
+        }
         return super().environment(name) | image
 
 

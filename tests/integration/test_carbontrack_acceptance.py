@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
+from mts_client.carbontrack import CarbonTrackClient
 from mts_common.database import migrate, open_pool, transaction
 from mts_gateway.registry.seed import read_seed
 from mts_gateway.testing import RunningGateway, make_certificate, make_settings
@@ -28,6 +30,7 @@ ADA, IDLE, BULK, WIND = "8796541235874587", "8796541235874588", "879654123587458
 NIL = "00000000-0000-0000-0000-000000000000"
 SUNCO = {"username": "sunco", "password": "s3cret-Sun"}
 WINDCO = {"username": "windco", "password": "w1nd-Pass"}
+CLIENT = ("sunco", "s3cret-Sun")
 CREDENTIALS = {"UserID": "sunco", "Password": "s3cret-Sun"}
 OWN = [{"ID": D1, "UserName": "sunco"}]
 DAY = {"DeviceID": ADA, "FromUTCDate": "2024-01-01T00:00:00Z", "ToUTCDate": "2024-01-01T01:30:00Z"}
@@ -250,3 +253,14 @@ def test_36_37_several_devices_and_stable_ids(sunco: httpx.Client) -> None:
     assert page(sunco, "Measurement", **asked)["Count"] == 1200
     assert page(sunco, "Measurement", **asked) == page(sunco, "Measurement", **asked)
     assert page(sunco, "Measurement", **{**asked, "FromUTCDate": "2024-01-01"})["Count"] == 1204
+
+
+def test_the_typed_client_reads_all_of_it(gateway: RunningGateway) -> None:
+    url = f"https://127.0.0.1:{gateway.port}/MTS"
+    with CarbonTrackClient(url, *CLIENT, trust=gateway.settings.tls_cert) as client:
+        devices = list(client.all_devices(registered_only=True))
+        assert [device.device_id for device in devices] == [ADA, BULK]
+        assert client.customers(reference="abc123").customer_list[0].devices == (ADA, IDLE)
+        records = list(client.all_measurements(BULK, from_time=datetime(2024, 2, 1, tzinfo=UTC)))
+    assert len(records) == 1200
+    assert {record.power_usage for record in records} == {Decimal("1.00")}

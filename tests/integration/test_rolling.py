@@ -22,8 +22,8 @@ from cryptography.fernet import Fernet
 from mts_client import MeterTest, MtsClient
 from mts_metersim.presets import fleet
 from mts_stack.balancer import Balancer
-from mts_stack.paths import ROOT
 from mts_stack.processes import wait_until
+from mts_stack.releases import last_release, unpack
 from mts_stack.services import SERVICES, Services
 from mts_stack.testing import TEST_SETTINGS, StackUnderTest
 
@@ -31,12 +31,10 @@ METERS = 20
 PAUSE_SECONDS = 0.4
 DRAIN_SECONDS = 60.0
 FAST = {"MTS_LEASE_SECONDS": "10", "MTS_ALIVE_SECONDS": "1", "MTS_DIALLER_LINES": "5", "MTS_DRAIN_SECONDS": "10"}
-# What is compared with while no release is tagged: the first commit whose queues are those of today.
-FIRST_COMPATIBLE = "20953b1"
 
 StartStack = Callable[..., StackUnderTest]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass
@@ -156,9 +154,11 @@ def test_the_services_of_the_last_release_run_beside_these_on_the_migrated_datab
     """One of each, sharing the work, as while a release replaces another; then the old ones go."""
     settings = {**FAST, "MTS_METER_KEYS": Fernet.generate_key().decode()}
     stack = start_stack(fleet("bulk", METERS), **settings)
-    sources = unpack_last_release(tmp_path / "release")
+    packages = ["libs/common", *(f"services/{name}" for name in SERVICES)]
+    unpack(last_release(), tmp_path / "release", *packages)
+    sources = [str(tmp_path / "release" / package) for package in packages]
     with beside(stack, tmp_path / "old", {**settings, "PYTHONPATH": os.pathsep.join(sources)}) as old:
-        assert imported_by(old, "mts_gateway").startswith(sources[1])
+        assert imported_by(old, "mts_gateway").startswith(str(tmp_path / "release"))
         with Balancer([gateway_port(stack.services), gateway_port(old)]) as balancer:
             load = Load(f"https://127.0.0.1:{balancer.port}/MTS", stack)
             with load.running():
@@ -173,19 +173,3 @@ def imported_by(services: Services, module: str) -> str:
     program = [sys.executable, "-c", f"import {module}; print({module}.__file__)"]
     environment = services.environment("gateway")
     return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
-def unpack_last_release(directory: Path) -> list[str]:
-    """The packages of the last release, from the history of this repository."""
-    described = git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^")
-    release = described.stdout.decode().strip() if described.returncode == 0 else FIRST_COMPATIBLE
-    packages = ["libs/common", *(f"services/{name}" for name in SERVICES)]
-    archive = git("archive", release, *packages)
-    assert archive.returncode == 0, archive.stderr
-    directory.mkdir()
-    subprocess.run(["tar", "--extract", "--directory", directory], input=archive.stdout, check=True)
-    return [str(directory / package) for package in packages]
-
-
-def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, timeout=60, check=False)

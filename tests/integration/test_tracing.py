@@ -22,8 +22,10 @@ ALL = {"mts-gateway", "mts-scheduler", "mts-dialler", "mts-results"}
 
 
 def settings(collected: Collector) -> dict[str, str]:
+    """The run window is open."""
+    window = run_window(datetime.now(UTC) - timedelta(minutes=1), timedelta(hours=1))
     quick = {"OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRIC_EXPORT_INTERVAL": "500"}
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.url, **quick}
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.url, "MTS_RUN_WINDOWS": window, **quick}
 
 
 @pytest.fixture(scope="module")
@@ -89,23 +91,20 @@ def test_no_secret_is_in_a_span(traced: StackUnderTest, collected: Collector) ->
     assert traced.token not in seen
 
 
-def test_an_overnight_call_is_a_trace_of_its_own_linked_to_the_request(start_stack: Any) -> None:
-    window = run_window(datetime.now(UTC) - timedelta(minutes=1), timedelta(hours=1))
-    with collector() as collected:
-        stack: StackUnderTest = start_stack(fleet("healthy", 1), MTS_RUN_WINDOWS=window, **settings(collected))
-        test_id = stack.request(stack.fleet.meters[0], immediate=False)
-        assert stack.outcome(test_id)["result"] == "SUCCESS"
-        assert wait_until(lambda: named(collected, "call") is not None, 20)
-        request, call = named(collected, "POST /MTS/test-request"), named(collected, "call")
-        assert request is not None
-        assert call is not None
-        assert call.trace != request.trace
-        assert request.trace in call.links
-        stack.services.stop()
+def test_an_overnight_call_is_a_trace_of_its_own_linked_to_the_request(
+    traced: StackUnderTest, collected: Collector
+) -> None:
+    test_id = traced.request(traced.fleet.meters[0], immediate=False)
+    assert traced.outcome(test_id)["result"] == "SUCCESS"
+    request = traced.http.get("/test-trace", params={"testId": test_id}).json()["traceId"]
 
+    def called() -> list[Span]:
+        """The calls that are linked to the request, in traces of their own."""
+        return [
+            span for span in collected.spans if span.name == "call" and request in span.links and span.trace != request
+        ]
 
-def named(collected: Collector, name: str) -> Span | None:
-    return next((span for span in collected.spans if span.name == name), None)
+    assert wait_until(lambda: len(called()) == 1, 20), collected.spans
 
 
 @pytest.mark.timeout(240)  # four services, each of which ends by its time limit

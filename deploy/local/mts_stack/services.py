@@ -22,7 +22,7 @@ from mts_stack.postgres import ROLES, RoleUrls
 from mts_stack.processes import Process, StackFault, free_ports
 from mts_stack.tls import Tls
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 COMMAND_SECONDS = 60.0
 STOP_SECONDS = 15.0
 HEALTH_SECONDS = 10.0

@@ -55,3 +55,9 @@ def test_a_policy_of_the_machine_stays(setup: ModuleType, monkeypatch: pytest.Mo
 def test_every_package_of_the_repository_is_installed(setup: ModuleType) -> None:
     found = {path.parent for path in setup.ROOT.glob("*/*/pyproject.toml")}
     assert {setup.ROOT / package for package in setup.PACKAGES} == found
+
+
+def test_prometheus_is_wanted_by_the_tests_alone(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", _found())
+    assert "prometheus" not in setup.missing_packages(tests=False)
+    assert "prometheus" in setup.missing_packages(tests=True)

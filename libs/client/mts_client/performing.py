@@ -180,6 +180,11 @@ def checked_url(url: str) -> httpx.URL:
     return parsed
 
 
+def origin_of(url: str) -> httpx.URL:
+    """The service's origin, at whose root the neighbours of the MTS API stand. Raises `NotConfigured`."""
+    return checked_url(url).copy_with(path="/", query=None, fragment=None)
+
+
 def _verification(trust: Trust) -> ssl.SSLContext | bool:
     if not isinstance(trust, Path):
         return True if trust is None else trust

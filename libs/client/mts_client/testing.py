@@ -6,11 +6,12 @@ contract's shapes, and completes a test when it is told to. Replies put into `sc
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -42,6 +43,25 @@ class _Refusal(Exception):
     def __init__(self, status: int, *details: str) -> None:
         super().__init__(status)
         self.answer = (status, {"details": list(details)})
+
+
+class Awaited:
+    """A blocking client with methods that are awaited, so that one test fits both."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        async def one(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            for item in method(*args, **kwargs):
+                yield item
+
+        return each if inspect.isgeneratorfunction(method) else one
 
 
 class FakeMts:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
 from mts_client import AsyncMtsClient, MtsClient
-from mts_client.testing import ADMIN_TOKEN, TOKEN, URL, FakeMts
+from mts_client.cli import app as mts_app
+from mts_client.cli.session import Session
+from mts_client.testing import ADMIN_TOKEN, TOKEN, URL, Awaited, FakeMts
 
 
 class Clock:
@@ -30,32 +34,6 @@ class Clock:
 
     async def sleep_async(self, seconds: float) -> None:
         self.sleep(seconds)
-
-
-class Awaited:
-    """The blocking client with methods that are awaited, so that one test fits both."""
-
-    def __init__(self, client: MtsClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            if inspect.isgeneratorfunction(method):
-                return _each(method(*args, **kwargs))
-            return _one(lambda: method(*args, **kwargs))
-
-        return called
-
-
-async def _one(call: Callable[[], Any]) -> Any:
-    return call()
-
-
-async def _each(items: Iterator[Any]) -> AsyncIterator[Any]:
-    for item in items:
-        yield item
 
 
 @pytest.fixture
@@ -95,3 +73,31 @@ async def make_client(request: pytest.FixtureRequest, mts: FakeMts, clock: Clock
 def client(make_client: MakeClient) -> AsyncMtsClient:
     """Both clients in turn."""
     return make_client()
+
+
+@pytest.fixture
+def run_as_user(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[..., Result]]:
+    """Makes what runs `mts` for a user against a fake service, in an empty folder with an empty home."""
+    monkeypatch.chdir(tmp_path)
+    environment: dict[str, str | None] = {
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": None,
+        "MTS_URL": URL,
+        "MTS_TOKEN": None,
+        "MTS_ADMIN_TOKEN": None,
+        "MTS_CA_FILE": None,
+    }
+
+    def make(transport: httpx.MockTransport, user: str, password: str) -> Callable[..., Result]:
+        session = Session(transport=transport, sleep=clock.sleep)
+        known = {**environment, "MTS_USER": user, "MTS_USER_PASSWORD": password}
+
+        def run(*arguments: str, env: dict[str, str | None] | None = None, stdin: str | None = None) -> Result:
+            result = CliRunner(env={**known, **(env or {})}).invoke(mts_app, arguments, input=stdin, obj=session)
+            assert "Traceback" not in result.output
+            assert password not in result.output
+            return result
+
+        return run
+
+    return make

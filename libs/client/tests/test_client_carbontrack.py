@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,31 +14,13 @@ import pytest
 from mts_client import BadRequest, NotConfigured, NotFound, UnexpectedAnswer
 from mts_client.carbontrack import AsyncCarbonTrackClient, CarbonTrackClient
 from mts_client.carbontrack.testing import DISTRIBUTOR, PASSWORD, USER, FakeCarbonTrack
+from mts_client.testing import Awaited
 
 URL = "https://mts.test/MTS"
 DEVICE = "8796541235874587"
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 MakeClient = Callable[..., AsyncCarbonTrackClient]
-
-
-class Awaited:
-    """The blocking client with methods that are awaited, so that one test fits both."""
-
-    def __init__(self, client: CarbonTrackClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-
-        async def one(*args: Any, **kwargs: Any) -> Any:
-            return method(*args, **kwargs)
-
-        async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            for item in method(*args, **kwargs):
-                yield item
-
-        return each if inspect.isgeneratorfunction(method) else one
 
 
 @pytest.fixture

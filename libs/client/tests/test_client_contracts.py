@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from mts_client import Modified, NotConfigured, NotFound, RateLimited, RetryPolicy, Unauthorized, UnexpectedAnswer
-from mts_client.cli import app as mts_app
-from mts_client.cli.session import ExitCode, Session
+from mts_client.cli.session import ExitCode
 from mts_client.contracts import AsyncContractsClient, ContractsClient
 from mts_client.contracts.testing import PASSWORD, USER, FakeContracts
-from mts_client.testing import URL
+from mts_client.testing import URL, Awaited
 
 MakeClient = Callable[..., AsyncContractsClient]
 Run = Callable[..., Result]
-
-
-class Awaited:
-    """The blocking client with methods that are awaited, so that one test fits both."""
-
-    def __init__(self, client: ContractsClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-
-        async def one(*args: Any, **kwargs: Any) -> Any:
-            return method(*args, **kwargs)
-
-        async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            for item in method(*args, **kwargs):
-                yield item
-
-        return each if inspect.isgeneratorfunction(method) else one
 
 
 @pytest.fixture
@@ -187,28 +165,9 @@ async def test_a_user_is_sent_by_basic_in_utf_8(make_client: MakeClient, service
 
 
 @pytest.fixture
-def run(service: FakeContracts, clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `mts` with these arguments against `service`, in an empty folder with an empty home."""
-    monkeypatch.chdir(tmp_path)
-    environment: dict[str, str | None] = {
-        "HOME": str(tmp_path),
-        "XDG_CONFIG_HOME": None,
-        "MTS_URL": URL,
-        "MTS_TOKEN": None,
-        "MTS_ADMIN_TOKEN": None,
-        "MTS_CA_FILE": None,
-        "MTS_USER": USER,
-        "MTS_USER_PASSWORD": PASSWORD,
-    }
-    session = Session(transport=service.transport(), sleep=clock.sleep)
-
-    def run_mts(*arguments: str, env: dict[str, str | None] | None = None, stdin: str | None = None) -> Result:
-        result = CliRunner(env={**environment, **(env or {})}).invoke(mts_app, arguments, input=stdin, obj=session)
-        assert "Traceback" not in result.output
-        assert PASSWORD not in result.output
-        return result
-
-    return run_mts
+def run(service: FakeContracts, run_as_user: Callable[..., Run]) -> Run:
+    """Runs `mts` with these arguments against `service`."""
+    return run_as_user(service.transport(), USER, PASSWORD)
 
 
 def test_contracts_are_a_table_over_all_pages(run: Run) -> None:

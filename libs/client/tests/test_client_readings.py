@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from mts_client import config
 from mts_client.carbontrack.testing import PASSWORD, USER, FakeCarbonTrack
-from mts_client.cli import app as mts_app
-from mts_client.cli.session import Session
 from mts_client.testing import URL
 
 DEVICE = "8796541235874587"
@@ -46,28 +44,9 @@ def service() -> FakeCarbonTrack:
 
 
 @pytest.fixture
-def run(service: FakeCarbonTrack, clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `mts` with these arguments against `service`, in an empty folder with an empty home."""
-    monkeypatch.chdir(tmp_path)
-    environment: dict[str, str | None] = {
-        "HOME": str(tmp_path),
-        "XDG_CONFIG_HOME": None,
-        "MTS_URL": URL,
-        "MTS_TOKEN": None,
-        "MTS_ADMIN_TOKEN": None,
-        "MTS_CA_FILE": None,
-        "MTS_USER": USER,
-        "MTS_USER_PASSWORD": PASSWORD,
-    }
-    session = Session(transport=service.transport(), sleep=clock.sleep)
-
-    def run_mts(*arguments: str, env: dict[str, str | None] | None = None, stdin: str | None = None) -> Result:
-        result = CliRunner(env={**environment, **(env or {})}).invoke(mts_app, arguments, input=stdin, obj=session)
-        assert "Traceback" not in result.output
-        assert PASSWORD not in result.output
-        return result
-
-    return run_mts
+def run(service: FakeCarbonTrack, run_as_user: Callable[..., Run]) -> Run:
+    """Runs `mts` with these arguments against `service`."""
+    return run_as_user(service.transport(), USER, PASSWORD)
 
 
 def sent(service: FakeCarbonTrack) -> Any:
@@ -108,6 +87,13 @@ def test_measurements_are_a_table_of_what_is_known(run: Run) -> None:
         "2024-01-01 00:30:00  1.20        0.50",
         "2024-01-01 01:00:00  0.00        3.50",
     ]
+
+
+def test_values_stand_in_one_order_and_new_ones_last(run: Run, service: FakeCarbonTrack) -> None:
+    values: list[dict[str, str | None]] = [{"Novelty": "1", "Voltage": "230"}, {"Power1": "1", "PowerExported": "2"}]
+    service.add_records(DEVICE, [(f"2025-01-01T0{hour}:00:00Z", each) for hour, each in enumerate(values)])
+    heading = run("measurements", DEVICE, "--from", "2025-01-01", "--to", "2025-01-02").stdout.splitlines()[0]
+    assert heading.split()[2:] == ["PowerExported", "Power1", "Voltage", "Novelty"]
 
 
 def test_measurements_are_of_the_last_day_by_default(run: Run, service: FakeCarbonTrack) -> None:

@@ -21,7 +21,7 @@ from mts_common.instruments import Gauge
 from mts_common.vocabulary import about
 
 PAUSE_SECONDS = 15.0
-READ_SECONDS = 5.0
+READ_SECONDS = 10.0
 SHARE = 20  # a pause is at least so many times as long as the reading before it
 
 _log = logging.getLogger(__name__)

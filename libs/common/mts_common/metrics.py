@@ -55,6 +55,9 @@ TOLD_AGAIN: Counter[Told] = Counter(
 HELD: Gauge[Lane | Transport] = Gauge(
     "mts.tests.held", "{test}", "Tests that wait, due or not", ("mts.lane", "mts.transport")
 )
+ON_HOLD: Gauge[Lane | Transport] = Gauge(
+    "mts.tests.on_hold", "{test}", "Those of them that an operator holds", ("mts.lane", "mts.transport")
+)
 DUE: Gauge[Lane | Transport] = Gauge(
     "mts.tests.due",
     "{test}",

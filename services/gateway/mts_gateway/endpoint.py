@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeVar
+from uuid import UUID
 
 from fastapi import Request, Response, Security
 from fastapi.routing import APIRoute
@@ -54,11 +55,11 @@ class Bounds:
         self.room = asyncio.Semaphore(at_once)
         self.large_bodies = asyncio.Semaphore(LARGE_BODIES)
         self._at_once = at_once
-        self._shares: dict[int, Share] = {}
+        self._shares: dict[int | UUID, Share] = {}
 
-    def share_of(self, client_id: int) -> Share:
-        """The client's; there are as many as there are clients that have called."""
-        return self._shares.setdefault(client_id, Share(asyncio.Semaphore(max(1, self._at_once // 2))))
+    def share_of(self, caller_id: int | UUID) -> Share:
+        """That of a client, or of a user of none; there are as many as there are callers."""
+        return self._shares.setdefault(caller_id, Share(asyncio.Semaphore(max(1, self._at_once // 2))))
 
 
 class ApiRequest(Request):
@@ -76,9 +77,9 @@ class ApiRequest(Request):
         query: bytes = self.scope[QUERY]
         return query
 
-    async def belongs_to(self, client_id: int) -> None:
-        """The caller is known, and is held to its share. Raises `Refused`."""
-        self._share = self._bounds.share_of(client_id)
+    async def belongs_to(self, caller_id: int | UUID) -> None:
+        """The caller, a client or a user of none, is known and held to its share. Raises `Refused`."""
+        self._share = self._bounds.share_of(caller_id)
         if self._share.room.locked():
             raise refusals.unavailable("too many requests of this client are being handled", 1)
         await self._held.enter_async_context(self._share.room)

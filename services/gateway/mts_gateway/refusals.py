@@ -18,8 +18,9 @@ class Refused(Exception):
     ) -> None:
         super().__init__(status)
         self.status = status
+        self.details = tuple(details)
         self.headers = dict(headers or {})
-        self.body: dict[str, object] = {"details": list(details), **(fields or {})}
+        self.body: dict[str, object] = {"details": list(self.details), **(fields or {})}
 
 
 def bad_request(*details: str) -> Refused:

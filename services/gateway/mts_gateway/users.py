@@ -16,7 +16,7 @@ import asyncpg
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from mts_common import database
+from mts_common import database, metrics
 from mts_common.database import Pool
 from mts_gateway.settings import Limits
 
@@ -130,6 +130,8 @@ class Users:
         else:
             row = await self._row("count_user_call", user_id, self._limits.window_seconds)
         if row["calls"] > self._limits.calls_per_window:
+            if client_id is not None:
+                metrics.RATE_LIMITED.add(1, {"mts.client_id": str(client_id)})
             raise TooManyCalls(max(1, row["seconds_left"]))
 
     async def _row(self, name: str, *arguments: object) -> asyncpg.Record:

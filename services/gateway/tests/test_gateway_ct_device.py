@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mts_gateway.carbontrack.device import _ip_address
+from mts_gateway.testing import Store
 from mts_gateway.testing.carbontrack import (
     ADA_DEVICE,
     BULK_DEVICE,
@@ -212,6 +213,21 @@ def test_what_is_not_known_of_a_device_is_null(sunco: httpx.Client) -> None:
         assert device[name] is None
     assert (device["IPAddress"], device["Longitude"], device["Latitude"]) == (None, None, None)
     assert (device["IsDeviceContainsInverter"], device["Controls"], device["SensorConfig"]) == (False, [], "")
+
+
+def test_without_registered_channels_those_of_the_newest_reading_are_shown(sunco: httpx.Client, store: Store) -> None:
+    store.run(
+        "INSERT INTO results_v1.device_fact (device_id, newest_reading_at) VALUES ($1, '2024-01-02')", IDLE_DEVICE
+    )
+    for day, channel in ((1, "kWh Import"), (2, "kWh Generation"), (2, "Flow")):
+        add = "INSERT INTO results_v1.measurement VALUES ($1, make_timestamptz(2024, 1, $2, 0, 0, 0, 'UTC'), $3, 1)"
+        store.run(add, IDLE_DEVICE, day, channel)
+    try:
+        (device,) = sunco.post(PATH, json={"DeviceID": IDLE_DEVICE}).json()["Devices"]
+    finally:
+        store.run("DELETE FROM results_v1.measurement WHERE device_id = $1", IDLE_DEVICE)
+        store.run("DELETE FROM results_v1.device_fact WHERE device_id = $1", IDLE_DEVICE)
+    assert (device["SensorConfig"], device["IsDeviceContainsInverter"]) == ("Flow,kWh Generation", True)
 
 
 def test_a_device_in_xml_leaves_out_what_is_null(sunco: httpx.Client) -> None:

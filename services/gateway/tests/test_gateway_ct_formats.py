@@ -118,6 +118,7 @@ def test_marks_comments_and_encodings_are_read() -> None:
         f"<{ROOT}>",
         f"<{ROOT}/><a/>",
         f"<?xml version='1.0' encoding='x-none'?><{ROOT}/>",
+        f"<?xml version='1.0' encoding='utf-7'?><{ROOT}/>",
         f"<{ROOT}><A>\x00</A></{ROOT}>",
         "<CarbonTrack.Data.MeasurementRequestModel/>",
         "text",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -11,7 +11,7 @@ from mts_common.database import Pool, migrate, open_pool
 from mts_common.messages import RegisteredDevice
 from mts_common.topology import RESULTS_REQUESTS, SCHEDULER_REQUESTS
 from mts_gateway.registry.matching import Sought, find_devices
-from mts_gateway.testing import Listener, RunningGateway, Store
+from mts_gateway.testing import Credentials, Listener, Neighbours, RunningGateway, Store
 
 SUNCO, WINDCO, NOBODY = 1, 2, 3
 OWNERS = {SUNCO: "7d0f1d0e-1111-4a6b-9c1e-000000000001", WINDCO: "7d0f1d0e-1111-4a6b-9c1e-000000000002"}
@@ -102,7 +102,9 @@ async def test_many_tests_are_matched_at_once(pool: Pool) -> None:
     assert devices == dict.fromkeys((1, 3, 5), device)
 
 
-def test_an_accepted_test_is_told_with_its_device(store: Store, gateway: RunningGateway, listener: Listener) -> None:
+@pytest.fixture
+def client(store: Store) -> Iterator[Credentials]:
+    """A distributor with a device."""
     client = store.new_client()
     store.run("INSERT INTO gateway.distributor VALUES ($1, $2, 'own')", OWNERS[SUNCO], client.client_id)
     store.run(
@@ -111,10 +113,38 @@ def test_an_accepted_test_is_told_with_its_device(store: Store, gateway: Running
         DEVICE,
         OWNERS[SUNCO],
     )
+    yield client
+    for table in ("device", "distributor"):
+        store.run(f"DELETE FROM gateway.{table}")  # noqa: S608
+
+
+def request(gateway: RunningGateway, client: Credentials) -> int:
     with gateway.http(client.token) as api:
         body = {"meterType": "ELSTERA1700", "remoteAddress": "07777999999"}
-        test_id = api.post("/MTS/test-request", json=body).json()["testId"]
+        return int(api.post("/MTS/test-request", json=body).json()["testId"])
+
+
+def test_an_accepted_test_is_told_with_its_device(
+    store: Store, gateway: RunningGateway, client: Credentials, listener: Listener
+) -> None:
+    test_id = request(gateway, client)
     for queue in (SCHEDULER_REQUESTS, RESULTS_REQUESTS):
         assert listener.wait_for(queue, test_id).device == RegisteredDevice(device_id=DEVICE, serial_number="K04")
     [row] = store.run("SELECT device_id FROM gateway.test WHERE test_id = $1", test_id)
     assert row["device_id"] == DEVICE
+
+
+def test_a_test_that_is_told_again_still_has_its_device(
+    store: Store, start_gateway: Any, client: Credentials, neighbours: Neighbours, listener: Listener
+) -> None:
+    (row,) = store.run("SELECT last_value FROM gateway.test_id")
+    lost = set(range(row["last_value"], row["last_value"] + 50))
+    neighbours.lost_by_results |= lost
+    try:
+        test_id = request(start_gateway(settle_after_seconds=0.3), client)
+        first = listener.wait_for(RESULTS_REQUESTS, test_id)
+        again = listener.wait_for(RESULTS_REQUESTS, test_id, times=2)
+    finally:
+        neighbours.lost_by_results -= lost
+    assert again == first
+    assert again.device == RegisteredDevice(device_id=DEVICE, serial_number="K04")

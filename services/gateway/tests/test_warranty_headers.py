@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import httpx
@@ -197,6 +200,35 @@ def test_a_client_shares_its_rate_with_the_mts_api(contract_site: Any, changeabl
             answers = [client.get(CONTRACTS) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 429]
         assert int(answers[1].headers["Retry-After"]) >= 1
+
+
+def test_a_caller_has_a_share_of_the_room_and_no_more(contract_site: Any, seeded: None) -> None:
+    """A body that is still arriving takes the one place that a user has; others are served meanwhile."""
+    entered, leave = Event(), Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"{"
+        entered.set()
+        leave.wait(20)
+        yield b"}"
+
+    with (
+        contract_site.gateway(max_requests=2, **FREE) as gateway,
+        client_of(gateway) as slow,
+        client_of(gateway) as user,
+        client_of(gateway, "READER") as other,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        headers = {"Content-Type": JSON}
+        change = thread.submit(slow.patch, f"{METERS}/{B}", content=slowly(), headers=headers)
+        assert entered.wait(20)
+        answers = iter(lambda: user.get(METERS, headers={"REST-Framework-Version": "4"}), None)
+        refused = next(answer for answer in answers if answer.status_code != 200)
+        assert (refused.status_code, refused.json()["title"]) == (503, "Service Unavailable")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert other.get(METERS).status_code == 200
+        leave.set()
+        assert change.result().status_code == 200
 
 
 def test_a_database_that_is_away_is_503_in_the_shape_of_errors(contract_site: Any, contracts: httpx.Client) -> None:

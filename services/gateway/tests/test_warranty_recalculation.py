@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from mts_common.database import Connection, Pool, migrate, open_pool, transaction
 from mts_gateway.testing.contract_seed import contract_seed, load_into
-from mts_gateway.warranty.recalculation import recalculate
+from mts_gateway.warranty.due_date import due_date
+from mts_gateway.warranty.recalculation import Terms, due_dates, recalculate
 from mts_stack.postgres import RoleUrls
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "registry-seed.json"
@@ -99,6 +101,30 @@ async def test_it_is_undone_with_the_callers_transaction(pool: Pool) -> None:
             await recalculate(connection, [B])
             raise ZeroDivisionError
     assert await contract_meter(pool) == before
+
+
+async def test_the_readings_that_tell_tell_what_all_of_them_do(pool: Pool) -> None:
+    """Counters that fall, stand still, are read hourly or never: the formula over all readings agrees."""
+    chance = Random(57)  # noqa: S311
+    for _ in range(40):
+        readings, value = [], Decimal(0)
+        pace = timedelta(hours=chance.choice([1, 12, 30, 24 * 40, 24 * 200]))
+        for number in range(chance.randrange(12)):
+            value += Decimal(chance.choice(["0", "1", "5", "50", "0.25", "-7", "-39"]))
+            readings.append((datetime(2015, 1, 1, tzinfo=UTC) + pace * number, value))
+        terms = [
+            Terms(B, Decimal(start), Decimal(interval), rate, date(2014, 1, 1))
+            for start, interval, rate in ((0, 30, None), (-5, 0, Decimal(3)), (1, 400, None), (2, 77, Decimal("0.1")))
+        ]
+        async with transaction(pool) as connection:
+            await connection.execute("DELETE FROM gateway.meter_reading WHERE meter_id = $1", B)
+            await connection.executemany(
+                "INSERT INTO gateway.meter_reading VALUES ($1, $2, $3)", [(B, at, value) for at, value in readings]
+            )
+            assert await due_dates(connection, terms) == [
+                due_date(readings, each.start, each.interval, each.base_daily_rate, each.contract_start)
+                for each in terms
+            ]
 
 
 async def test_readings_that_come_at_once_are_all_in_the_due_date(pool: Pool) -> None:

@@ -22,6 +22,7 @@ def job_levels(grants: Grants) -> Levels:
                 "mts.transport": row["transport"],
             }
             metrics.HELD.set(row["held"], labels)
+            metrics.ON_HOLD.set(row["on_hold"], labels)
             metrics.DUE.set(row["due"], labels)
             metrics.DUE_AGE.set(row["due_age"], labels)
         clients = await connection.fetch(SQL["client_levels"], CLIENTS)
@@ -29,7 +30,7 @@ def job_levels(grants: Grants) -> Levels:
         metrics.UNSETTLED_AGE.set(await connection.fetchval(SQL["unsettled_age"]), {"mts.schema": OUTBOX.schema})
 
     return Levels(
-        (metrics.HELD, metrics.DUE, metrics.DUE_AGE, metrics.HELD_OF_CLIENT, metrics.UNSETTLED_AGE),
+        (metrics.HELD, metrics.ON_HOLD, metrics.DUE, metrics.DUE_AGE, metrics.HELD_OF_CLIENT, metrics.UNSETTLED_AGE),
         read,
     )
 

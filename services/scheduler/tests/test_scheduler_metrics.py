@@ -36,7 +36,7 @@ async def levels(bench: Bench, metered: Metered) -> Scrape:
 
 async def test_an_empty_scheduler_has_every_level_at_zero(bench: Bench, metered: Metered) -> None:
     shown = await levels(bench, metered)
-    for by_lane in (metrics.HELD, metrics.DUE, metrics.DUE_AGE):
+    for by_lane in (metrics.HELD, metrics.ON_HOLD, metrics.DUE, metrics.DUE_AGE):
         assert shown.levels(by_lane) == [0, 0, 0, 0]
     for by_transport in (metrics.LEASES, metrics.LEASED_LINES, metrics.RUNNING_CALLS, metrics.ORPHANED_CALLS):
         assert shown.levels(by_transport) == [0, 0]
@@ -69,6 +69,13 @@ async def test_a_test_behind_a_call_or_a_quarantine_is_held_but_not_due(bench: B
     assert shown.value(metrics.DUE) == 0
     assert shown.value(metrics.QUARANTINED) == 1
     assert shown.value(metrics.RUNNING_CALLS, mts_transport="tcp") == 1
+
+
+async def test_a_test_that_an_operator_holds_is_not_due(bench: Bench, metered: Metered) -> None:
+    await bench.request_many([1, 2])
+    await bench.pool.execute(SQL["hold_jobs"], [1])
+    shown = await levels(bench, metered)
+    assert (shown.value(metrics.HELD), shown.value(metrics.ON_HOLD), shown.value(metrics.DUE)) == (2, 1, 1)
 
 
 async def test_an_overnight_test_is_due_since_its_window_opened(

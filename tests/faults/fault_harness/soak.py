@@ -107,7 +107,11 @@ class Soak:
         name = self._service()
         self._system.stack.services.kill(name)
         self._pause(LONGEST_FAULT)
-        self._system.stack.services.start(name)
+        self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        """Not waited for: what it needs to be ready may be down, too."""
+        self._system.stack.services.process(name).start()
 
     def _kill_at_step(self) -> None:
         self._system.failpoints.arm(self._choice.choice(STEPS))
@@ -121,7 +125,9 @@ class Soak:
         process.send(signal.SIGCONT)
 
     def _restart(self) -> None:
-        self._system.stack.services.restart(self._service())
+        name = self._service()
+        self._system.stack.services.stop(name)
+        self._begin(name)
 
     def _cut(self, server: str) -> None:
         (self._system.amqp if server == "amqp" else self._system.postgres).cut()
@@ -185,10 +191,11 @@ def main(minutes: float) -> int:
             soak = Soak(system, choice)
             while time.monotonic() < deadline:
                 rounds += 1
-                totals.update(soak.round(rounds, choice.randrange(10**9)))
-    except Exception:
-        print(f"round {rounds} failed; logs: {directory}\n{traceback.format_exc()}", flush=True)
-        return 1
+                try:
+                    totals.update(soak.round(rounds, choice.randrange(10**9)))
+                except Exception:
+                    print(f"round {rounds} failed; logs: {directory}\n{traceback.format_exc()}", flush=True)
+                    return 1
     finally:
         servers.remove()
         print(f"{rounds} rounds, {dict(totals)}", flush=True)

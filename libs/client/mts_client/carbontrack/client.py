@@ -19,7 +19,7 @@ from mts_client.carbontrack import calls
 from mts_client.carbontrack.calls import Pages
 from mts_client.carbontrack.login import Login
 from mts_client.carbontrack.models import Device, DevicePage, Measurement, MeasurementPage
-from mts_client.performing import Api, Asyncio, Blocking, Method, T, Trust, checked_url
+from mts_client.performing import Api, Asyncio, Blocking, Method, T, Trust, origin_of
 from mts_client.procedures import Procedure, RetryPolicy
 
 _DEFAULT_RETRIES = RetryPolicy()
@@ -41,11 +41,6 @@ class _Api(Api):
 
     def _exchange(self, call: Call[T]) -> Procedure[T]:
         return self._login.exchange(call)
-
-
-def _origin(url: str) -> httpx.URL:
-    """The origin of the service: the API stands at its root, whatever the path of the MTS API is."""
-    return checked_url(url).copy_with(path="/", query=None, fragment=None)
 
 
 def _device_pages(customer_reference: str | None, registered_only: bool) -> Pages[DevicePage]:
@@ -86,7 +81,7 @@ class CarbonTrackClient(_Api, Blocking):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         _Api.__init__(self, user, password, retries, monotonic)
-        Blocking.__init__(self, _origin(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
+        Blocking.__init__(self, origin_of(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
 
     def all_devices(self, *, customer_reference: str | None = None, registered_only: bool = False) -> Iterator[Device]:
         """All devices that match, page by page."""
@@ -123,7 +118,7 @@ class AsyncCarbonTrackClient(_Api, Asyncio):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         _Api.__init__(self, user, password, retries, monotonic)
-        Asyncio.__init__(self, _origin(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
+        Asyncio.__init__(self, origin_of(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
 
     async def all_devices(
         self, *, customer_reference: str | None = None, registered_only: bool = False

@@ -11,6 +11,15 @@ from pydantic.alias_generators import to_pascal
 
 from mts_client.models import UtcTime
 
+VALUE_NAMES = (
+    *("PowerUsage", "Generating", "PowerExported", "PowerUsageNet", "PowerExportedNet"),
+    *(f"{name}{phase}" for name in ("Power", "PowerVAH", "PowerFactor") for phase in "1234"),
+    *(f"Power{phase}N" for phase in "1234"),
+    *(f"Temperature{number}" for number in range(1, 9)),
+    *("Irradiation", "BatteryCharge", "Flow", "Voltage", "SignalStrength"),
+)
+"""The values of a record by their names in the API, those of the whole meter first."""
+
 _NOT_VALUES = ("ID", "DeviceID", "RecordDateTime")
 
 

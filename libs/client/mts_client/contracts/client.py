@@ -19,7 +19,7 @@ from mts_client.calls import Access, Call
 from mts_client.contracts import calls
 from mts_client.contracts.models import Contract, ContractMeter
 from mts_client.errors import NotConfigured
-from mts_client.performing import Api, Asyncio, Blocking, Method, T, Trust, checked_url
+from mts_client.performing import Api, Asyncio, Blocking, Method, T, Trust, origin_of
 from mts_client.procedures import Procedure, RetryPolicy
 
 _DEFAULT_RETRIES = RetryPolicy()
@@ -46,11 +46,6 @@ class _Api(Api):
         return procedures.exchange(call, credentials, self._retries, scheme="Basic")
 
 
-def _origin(url: str) -> httpx.URL:
-    """The origin of the service: the API stands at its root, whatever the path of the MTS API is."""
-    return checked_url(url).copy_with(path="/", query=None, fragment=None)
-
-
 class ContractsClient(_Api, Blocking):
     """The blocking client; close it or use it as a context manager. Not for several threads at once.
 
@@ -71,7 +66,7 @@ class ContractsClient(_Api, Blocking):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         _Api.__init__(self, user, password, retries)
-        Blocking.__init__(self, _origin(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
+        Blocking.__init__(self, origin_of(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
 
     def all_contracts(self) -> Iterator[Contract]:
         """All contracts that the user sees, page by page."""
@@ -102,7 +97,7 @@ class AsyncContractsClient(_Api, Asyncio):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         _Api.__init__(self, user, password, retries)
-        Asyncio.__init__(self, _origin(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
+        Asyncio.__init__(self, origin_of(url), trust=trust, transport=transport, sleep=sleep, monotonic=monotonic)
 
     async def all_contracts(self) -> AsyncIterator[Contract]:
         """All contracts that the user sees, page by page."""

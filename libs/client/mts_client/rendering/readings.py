@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
-from mts_client.carbontrack.models import Device, Measurement
+from mts_client.carbontrack.models import VALUE_NAMES, Device, Measurement
 from mts_client.models import SurveyChannel, SurveyReading
 from mts_client.rendering.layout import number_text, paragraph, table, time_text
 from mts_client.rendering.survey import Range, drawn
@@ -67,8 +67,9 @@ def plot(found: Sequence[Measurement], start: datetime, end: datetime) -> Text:
 
 
 def _names(found: Sequence[Measurement]) -> list[str]:
-    """Names of values in the order in which the API tells them."""
-    return list(dict.fromkeys(name for record in found for name in record.values))
+    """Names of the values that there are; those that are not known here stand last."""
+    there = dict.fromkeys(name for record in found for name in record.values)
+    return [*(name for name in VALUE_NAMES if name in there), *(name for name in there if name not in VALUE_NAMES)]
 
 
 def _cell(record: Measurement, name: str) -> str:

@@ -61,7 +61,7 @@ def _show(row: Row) -> dict[str, object]:
         "CustomerRef": row["account_number"],
         "IsRegistered": row["is_registered"],
         "TimezoneId": row["customer_timezone_id"] if row["timezone_id"] is None else row["timezone_id"],
-        "SensorConfig": ",".join(sorted(row["channels"])),
+        "SensorConfig": ",".join(sorted(row["sensors"])),
         "MeasurementConfig": None if interval is None else str(interval),
         "FirmwareVersion": row["firmware"],
         "DeviceStatusUpdateDateTime": _time(row["last_test_end"]),
@@ -70,7 +70,7 @@ def _show(row: Row) -> dict[str, object]:
         "Longitude": row["longitude"],
         "Latitude": row["latitude"],
         "Distance": 0,
-        "IsDeviceContainsInverter": _GENERATION in row["channels"],
+        "IsDeviceContainsInverter": _GENERATION in row["sensors"],
         "Weather": {
             "WeatherLocation": None,
             "WeatherTemperature": None,

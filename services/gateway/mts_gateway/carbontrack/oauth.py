@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import NoReturn
 
 from fastapi import APIRouter, Request, Response
@@ -11,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 from mts_gateway.carbontrack.body import FORM, JSON, media_type, read_form, read_object
 from mts_gateway.carbontrack.tokens import REFRESH, Tokens
 from mts_gateway.endpoint import ApiRequest, ApiRoute
+from mts_gateway.render import to_json
 from mts_gateway.strict_json import MalformedBody, is_storable
 from mts_gateway.users import TooManyCalls, TooManyFailures, User, Users, WrongCredentials
-from mts_gateway.web import ApiResponse
 
 WRONG_PASSWORD = "The user name or password is incorrect."  # noqa: S105
 
@@ -32,7 +33,7 @@ class Denied(Exception):
 
 def denial(denied: Denied) -> Response:
     """The answer."""
-    return ApiResponse(denied.body, denied.status, {"Pragma": "no-cache", **denied.headers})
+    return _answer(denied.body, denied.status, denied.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class OAuth:
         except (TooManyFailures, TooManyCalls) as error:
             _deny_for_now(error.seconds)
         grant = await self.tokens.issue(user, refresh_token)
-        return ApiResponse(grant.body(), 200, {"Pragma": "no-cache"})
+        return _answer(grant.body(), HTTPStatus.OK, {})
 
     async def _refreshed(self, refresh_token: str, given: Mapping[str, str], peer: str) -> User:
         """The refresh token's user; a name or password that is given must be the same user's."""
@@ -87,6 +88,11 @@ class OAuth:
         if name.lower() != user.user_name.lower():
             raise Denied("invalid_grant")
         return user
+
+
+def _answer(body: Mapping[str, object], status: int, headers: Mapping[str, str]) -> Response:
+    unkept = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    return Response(to_json(body), status, {**unkept, **headers}, "application/json")
 
 
 async def _read(request: ApiRequest) -> dict[str, str]:

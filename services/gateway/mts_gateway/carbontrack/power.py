@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 TOTAL = " (total)"
 """What the name of a channel of cumulative values ends with."""
 
-_EXACT = Context(prec=300, rounding=ROUND_HALF_UP)
+_EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 _HUNDREDTH = Decimal("0.01")
 _ZERO = Decimal(0)
 _HOUR = 3600

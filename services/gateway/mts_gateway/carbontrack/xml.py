@@ -82,7 +82,9 @@ class _Reader:
         except expat.ExpatError as error:
             text = expat.errors.messages.get(error.code, "a fault")
             raise MalformedXml(f"the body is not XML: {text} (line {error.lineno})") from None
-        except (LookupError, UnicodeError):
+        except MalformedXml:
+            raise
+        except (LookupError, ValueError):  # of Python's codecs, which expat asks for encodings that it does not know
             raise MalformedXml("the body is in an encoding that is not known here") from None
         return self._found
 

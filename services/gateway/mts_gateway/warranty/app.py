@@ -109,6 +109,7 @@ class _Api:
 
     async def _handle(self, request: ApiRequest, accepted: Accepted, framework: int) -> Response:
         caller = await self._callers.identify(request, READ if request.method in _READING else WRITE)
+        await request.belongs_to(caller.share)
         target = targets.find(request.scope["path"])
         origin = origin_of(request, self._public_url, trust_proxy=self._trust_proxy)
         asked = Asked(caller, target, framework, origin, request.headers)
@@ -183,7 +184,8 @@ def _as_fault(request: Request, error: Exception) -> Fault:
         case Fault():
             return error
         case Refused():
-            return bad(Code.BODY, str(error.body["details"]))
+            text = "; ".join(error.details)
+            return unavailable(text, 1) if error.status == 503 else bad(Code.BODY, text)
         case MalformedBody():
             return bad(Code.BODY, str(error))
         case ClientDisconnect():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -29,8 +30,9 @@ WRITE = "warranty:write"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`name` stands in the audit columns."""
+    """`share` is what has a share of the room: a client, or a user of none. `name` stands in the audit columns."""
 
+    share: int | UUID
     name: str
     view: View
 
@@ -57,7 +59,7 @@ class Callers:
         except TooManyCalls as error:
             raise too_many(error.seconds, "Too many calls") from None
         everything = user.is_admin or user.distributor_id is None
-        return Caller(user.user_name, View(everything, user.distributor_id))
+        return Caller(user.client_id or user.user_id, user.user_name, View(everything, user.distributor_id))
 
     async def _user(self, values: list[str], peer: str) -> User:
         name, password = _credentials(values)
@@ -77,7 +79,7 @@ class Callers:
             row = await connection.fetchrow(SQL["token_view"], caller.client_id, token_digest(token))
         if row is None:
             raise unauthorized()
-        return Caller(row["name"][:64], View(row["everything"], row["distributor_id"]))
+        return Caller(caller.client_id, row["name"][:64], View(row["everything"], row["distributor_id"]))
 
 
 def _credentials(values: list[str]) -> tuple[str, str]:

@@ -48,11 +48,16 @@ async def recalculate_contract(connection: Connection, contract_id: int, version
 async def due_dates(connection: Connection, terms: Sequence[Terms]) -> list[date | None]:
     """The due dates on these terms and the stored readings."""
     readings: dict[int, list[Reading]] = defaultdict(list)
-    for read in await connection.fetch(SQL["readings_of_meters"], sorted({each.meter_id for each in terms})):
-        readings[read["meter_id"]].append((read["read_at"], read["value"]))
+    columns = [
+        [each.meter_id for each in terms],
+        [each.start for each in terms],
+        [each.interval for each in terms],
+    ]
+    for read in await connection.fetch(SQL["readings_that_tell"], *columns):
+        readings[read["place"] - 1].append((read["read_at"], read["value"]))
     return [
-        due_date(readings[each.meter_id], each.start, each.interval, each.base_daily_rate, each.contract_start)
-        for each in terms
+        due_date(readings[place], each.start, each.interval, each.base_daily_rate, each.contract_start)
+        for place, each in enumerate(terms)
     ]
 
 

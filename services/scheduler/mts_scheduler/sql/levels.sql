@@ -1,13 +1,15 @@
 -- name: waiting_levels
--- For each kind of lane and transport: tests held, tests that are due now and whose address is free, and for how long
--- the first of them has been due. $1 = the windows that are open and since when.
+-- For each kind of lane and transport: tests held, those that an operator holds, those that are due now and whose
+-- address is free, and for how long the first of them has been due. $1 = the windows that are open and since when.
 WITH open_lane AS (
-    SELECT lane.client_id, lane.kind, lane.kind = 'immediate' OR opening.opened_at IS NOT NULL AS is_open, opening.opened_at
+    SELECT lane.client_id, lane.kind, opening.opened_at,
+        lane.kind = 'immediate' OR opening.opened_at IS NOT NULL AS is_open
     FROM scheduler.lane
     LEFT JOIN jsonb_to_recordset($1::jsonb) AS opening (windows jsonb, opened_at timestamptz)
         ON lane.kind = 'overnight' AND opening.windows = lane.windows
 ), waiting AS (
-    SELECT job.kind, job.transport, greatest(job.ready_at, open_lane.opened_at) AS due_since,
+    SELECT job.kind, job.transport, job.ready_at = 'infinity' AS is_on_hold,
+        greatest(job.ready_at, open_lane.opened_at) AS due_since,
         open_lane.is_open
         AND job.ready_at <= now()
         AND NOT EXISTS (
@@ -20,7 +22,8 @@ WITH open_lane AS (
     JOIN open_lane USING (client_id, kind)
     WHERE job.state = 'held'
 )
-SELECT kind, transport, count(is_due) AS held, count(*) FILTER (WHERE is_due) AS due,
+SELECT kind, transport, count(is_due) AS held, count(*) FILTER (WHERE is_on_hold) AS on_hold,
+    count(*) FILTER (WHERE is_due) AS due,
     coalesce(extract(epoch FROM now() - min(due_since) FILTER (WHERE is_due)), 0)::float8 AS due_age
 FROM unnest(enum_range(NULL::scheduler.lane_kind)) AS kind
 CROSS JOIN unnest(ARRAY['modem', 'tcp']) AS transport

@@ -2,11 +2,10 @@
 
 -- name: list_jobs
 -- Tests that wait: of a client ($1), immediate or not ($2), on hold or not ($3), with a part of an address ($4), NULL =
--- any; $5 rows after $6. The index of waiting jobs is read whole, rather than all jobs in the order of their ids.
+-- any; $5 rows after $6. The index of waiting jobs is read whole, rather than all jobs in the order of their ids; their
+-- terms are read for the page alone, unless they must be looked through.
 WITH waiting AS MATERIALIZED (
-    SELECT test_id, client_id, kind, transport, terms ->> 'meter_type' AS meter_type,
-        terms ->> 'remote_address' AS remote_address, nullif(ready_at, 'infinity') AS ready_at, attempt, tries, failure,
-        received_at
+    SELECT test_id
     FROM scheduler.job
     WHERE state = 'held'
         AND ($1::bigint IS NULL OR client_id = $1)
@@ -14,11 +13,11 @@ WITH waiting AS MATERIALIZED (
         AND ($3::boolean IS NULL OR (ready_at = 'infinity') = $3)
         AND ($4::text IS NULL OR strpos(terms ->> 'remote_address', $4) > 0 OR strpos(canonical_address, $4) > 0)
 ), page AS (
-    SELECT *
-    FROM waiting
-    ORDER BY test_id
-    LIMIT $5
-    OFFSET $6
+    SELECT job.test_id, client_id, kind, transport, terms ->> 'meter_type' AS meter_type,
+        terms ->> 'remote_address' AS remote_address, nullif(ready_at, 'infinity') AS ready_at, attempt, tries, failure,
+        received_at
+    FROM (SELECT test_id FROM waiting ORDER BY test_id LIMIT $5 OFFSET $6) AS chosen
+    JOIN scheduler.job USING (test_id)
 )
 SELECT total, page.*
 FROM (SELECT count(*) AS total FROM waiting) AS counted

@@ -30,11 +30,50 @@ ORDER BY own.contract_meter_id
 FOR NO KEY UPDATE OF own
 
 -- name: readings_of_meters
--- What these meters have counted.
+-- All that these meters have counted, for a registry file whose contracts are not stored yet.
 SELECT meter_id, read_at, value
 FROM gateway.meter_reading
 WHERE meter_id = ANY ($1::bigint[])
 ORDER BY meter_id, read_at
+
+-- name: readings_that_tell
+-- For each meter ($1) that is to count from a value ($2) over an interval ($3), those of its readings that decide when: the one that has
+-- reached it and the one before, else the first and the last of the last 365 days. What was read before the counter last
+-- fell is of another counter. A meter may have been read every half-hour for years: all else stays where it is.
+WITH asked AS (
+    SELECT place, meter_id, start_value + interval_value AS value_to_reach
+    FROM unnest($1::bigint[], $2::numeric[], $3::numeric[])
+        WITH ORDINALITY AS asked (meter_id, start_value, interval_value, place)
+), step AS (
+    SELECT meter_id, read_at, value, value < lag(value) OVER (PARTITION BY meter_id ORDER BY read_at) AS fell
+    FROM gateway.meter_reading
+    WHERE meter_id = ANY ($1)
+), counter AS (
+    SELECT meter_id, max(read_at) FILTER (WHERE fell) AS begun, max(read_at) AS newest
+    FROM step
+    GROUP BY meter_id
+), counted AS (
+    SELECT step.meter_id, step.read_at, step.value, counter.newest
+    FROM step
+    JOIN counter USING (meter_id)
+    WHERE counter.begun IS NULL OR step.read_at >= counter.begun
+), deciding AS (
+    SELECT
+        asked.place,
+        asked.meter_id,
+        min(read_at) FILTER (WHERE value >= value_to_reach) AS reached,
+        max(read_at) FILTER (WHERE value < value_to_reach) AS not_reached,
+        min(read_at) FILTER (WHERE read_at >= newest - interval '365 days') AS first,
+        max(read_at) AS newest
+    FROM asked
+    JOIN counted USING (meter_id)
+    GROUP BY asked.place, asked.meter_id
+)
+SELECT deciding.place, reading.read_at, reading.value
+FROM deciding
+JOIN gateway.meter_reading reading ON reading.meter_id = deciding.meter_id AND reading.read_at IN (
+    coalesce(reached, newest), CASE WHEN reached IS NULL THEN first ELSE not_reached END)
+ORDER BY deciding.place, reading.read_at
 
 -- name: store_due_dates
 -- New due dates ($2) of contract meters ($1), as the system's change of $3 versions.

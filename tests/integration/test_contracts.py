@@ -1,0 +1,93 @@
+"""The contract meters API as its own SDK and command line use it, over TLS, on the example seed file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from mts_client import Modified, NotFound, Unauthorized
+from mts_client.contracts import ContractsClient
+from mts_common.database import migrate, open_pool, transaction
+from mts_gateway.registry.seed import load_seed, read_seed
+from mts_gateway.testing import RunningGateway, make_certificate, make_settings
+from mts_gateway.users import Passwords
+from mts_stack.fixtures import fresh_database, fresh_vhost
+from mts_stack.paths import ROOT
+from mts_stack.postgres import RoleUrls
+from mts_stack.rabbitmq import vhost_url
+from mts_stack.servers import Servers
+
+CONTRACT, METER = 300100568130910, 300100568130911
+
+
+async def prepare(roles: RoleUrls) -> None:
+    await migrate(roles.url("gateway"), "gateway", "mts_gateway")
+    seed = read_seed((ROOT / "examples" / "registry-seed.json").read_bytes(), datetime.now(UTC).date())
+    async with open_pool(roles.url("gateway"), "test", 2) as pool, transaction(pool) as connection:
+        await load_seed(connection, seed, Passwords(), "44")
+
+
+@pytest.fixture(scope="module")
+def gateway(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with fresh_database(servers) as roles, fresh_vhost(servers) as management:
+        asyncio.run(prepare(roles))
+        cert, key = make_certificate(tmp_path_factory.mktemp("tls"))
+        settings = make_settings(
+            roles,
+            amqp_url=vhost_url(servers.amqp_url, management.vhost),
+            meter_keys=Fernet.generate_key().decode(),
+            tls_cert=cert,
+            tls_key=key,
+        )
+        with RunningGateway(settings) as gateway:
+            yield gateway
+
+
+def test_the_sdk_reads_and_changes_contracts(gateway: RunningGateway) -> None:
+    url, trust = f"https://127.0.0.1:{gateway.port}/MTS", gateway.settings.tls_cert
+    with ContractsClient(url, "USER", "pw", trust=trust) as client:
+        (contract,) = client.all_contracts()
+        assert (contract.contract_id, contract.calculated_expiration_date) == (CONTRACT, date(2028, 4, 19))
+        page = client.contract_meters(CONTRACT, q="MeterEndValue > 500", order_by="MeterCode:desc", limit=1)
+        assert ([meter.meter_code for meter in page.items], page.has_more) == (["METER_TEMP_CODE_ABS_ASC_3"], True)
+        before = client.contract_meter(CONTRACT, METER)
+        after = client.change_contract_meter(CONTRACT, METER, interval=Decimal(1000), version=before.version)
+        assert (after.meter_end_value, after.calculated_due_date) == (Decimal(1000), date(2022, 11, 17))
+        with pytest.raises(Modified):
+            client.change_contract_meter(CONTRACT, METER, interval=Decimal(1), version=before.version)
+        client.change_contract_meter(CONTRACT, METER, interval=before.meter_interval_value)
+        with pytest.raises(NotFound):
+            client.contract(1)
+    with ContractsClient(url, "USER", "wrong", trust=trust) as client, pytest.raises(Unauthorized):
+        client.contract(CONTRACT)
+
+
+def test_the_command_line_shows_due_dates(gateway: RunningGateway, tmp_path: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MTS_")},
+        "HOME": str(tmp_path),
+        "MTS_URL": f"https://127.0.0.1:{gateway.port}",
+        "MTS_CA_FILE": str(gateway.settings.tls_cert),
+        "MTS_USER": "USER",
+        "MTS_USER_PASSWORD": "pw",
+    }
+    shown = subprocess.run(
+        [sys.executable, "-m", "mts_client", "contracts", str(CONTRACT)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    lines = shown.stdout.splitlines()
+    assert lines[0].split() == ["CONTRACT", "METER", "CODE", "UNIT", "FROM", "TO", "DUE", "DISABLED"]
+    assert [line.split()[-1] for line in lines[1:]] == ["2022-10-16", "2028-04-19", "2028-04-19"]
