@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -21,10 +23,10 @@ from mts_stack.demo_cases import Case, Way, demo_cases
 from mts_stack.processes import free_ports
 from mts_stack.settings import run_window
 from mts_stack.signals import ignore_signals
-from mts_stack.stack import Stack
+from mts_stack.stack import Description, Stack
 
-# From the start of the services, which takes some twenty seconds, to the opening of the run window, and how long it is.
-WINDOW_AFTER = timedelta(seconds=45)
+# From when all is ready to the opening of the demo's run window, time for handing in the tests, and how long it is.
+WINDOW_AFTER = timedelta(seconds=30)
 WINDOW_LENGTH = timedelta(minutes=30)
 # How long a meter may be silent: the silent one costs this for each wake-up of each try.
 REPLY_SECONDS = "3"
@@ -58,12 +60,12 @@ def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> 
         console.rule("MTS demo")
         console.print("Starting RabbitMQ, PostgreSQL, the simulated meters and modems …")
         stack.prepare()
-        opens = (datetime.now(UTC) + WINDOW_AFTER).replace(microsecond=0)
         console.print("Starting gateway, scheduler, results and two diallers: for TCP and for the modems …")
-        window = run_window(opens, WINDOW_LENGTH)
-        description = stack.start({"MTS_REPLY_SECONDS": REPLY_SECONDS, **settings, "MTS_RUN_WINDOWS": window})
+        description = stack.start({"MTS_REPLY_SECONDS": REPLY_SECONDS, **settings})
         console.print(f"Ready after {time.monotonic() - began:.0f} s at {description.gateway}\n")
-        with MtsClient(description.gateway, description.token, trust=stack.services.tls.ca) as client:
+        opens = (datetime.now(UTC) + WINDOW_AFTER).replace(microsecond=0)
+        token = _client_with_window(stack, description, opens)
+        with MtsClient(description.gateway, token, trust=stack.services.tls.ca) as client:
             (dead_port,) = free_ports(1)
             told = stack.fleet.ready()
             cases = demo_cases(told[: len(iec)], told[len(iec) :], stack.modems.ready(), f"127.0.0.1:{dead_port}")
@@ -72,14 +74,29 @@ def run_demo(directory: Path, settings: Mapping[str, str], console: Console) -> 
         ignore_signals()
         console.print("\nStopping …")
         stack.stop()
+    return _as_expected(ended, console, time.monotonic() - began)
+
+
+def _as_expected(ended: Sequence[Ended], console: Console, seconds: float) -> bool:
+    """Say what was not."""
     wrong = [entry for entry in ended if entry.faults]
     for entry in wrong:
         console.print(
             f"[red]Test {entry.test_id}, {entry.case.title}: {'; '.join(entry.faults)}", highlight=False, soft_wrap=True
         )
     verdict = f"{len(wrong)} of {len(ended)} tests did not end" if wrong else f"All {len(ended)} tests ended"
-    console.print(f"{verdict} as expected. The demo took {time.monotonic() - began:.0f} s.")
+    console.print(f"{verdict} as expected. The demo took {seconds:.0f} s.")
     return not wrong
+
+
+def _client_with_window(stack: Stack, description: Description, opens: datetime) -> str:
+    """The token of a client of its own, whose run window opens then."""
+    headers = {"Authorization": f"Bearer {description.admin_token}"}
+    with httpx.Client(base_url=description.gateway, headers=headers, verify=stack.services.trust, timeout=30) as api:
+        windows = json.loads(run_window(opens, WINDOW_LENGTH))
+        client = api.post("/admin/clients", json={"name": "demo", "runWindows": windows}).raise_for_status().json()
+        asked = {"clientId": client["clientId"], "scopes": ["mts"]}
+        return str(api.post("/admin/tokens", json=asked).raise_for_status().json()["token"])
 
 
 class Demo:
