@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
 from mts_gateway.registry.items import Item
-from mts_gateway.warranty.due_date import Reading, due_date
+from mts_gateway.warranty.recalculation import Terms
 
 
-def calculate(
-    contracts: Sequence[Item],
-    readings: Mapping[object, Sequence[Reading]],
-    daily_rates: Mapping[object, object],
-    today: date,
-) -> None:
-    """Fill in the due dates of the contract meters and the expirations of the contracts that are not given.
+def undated(contracts: Sequence[Item], meters: Sequence[Item]) -> list[tuple[Item, Terms]]:
+    """The contract meters whose due dates are not given, and what these depend on; `meters` are the registry's."""
+    rates = {item.values["meterId"]: item.values["baseDailyRate"] for item in meters}
+    return [
+        (
+            meter,
+            Terms(
+                meter_id=int(str(meter.values["MeterId"])),
+                start=Decimal(str(meter.values["MeterStartValue"])),
+                interval=_decimal(meter.values["MeterIntervalValue"]),
+                base_daily_rate=_decimal(rates.get(meter.values["MeterId"])),
+                contract_start=date.fromisoformat(str(contract.values["ContractStartDate"])),
+            ),
+        )
+        for contract in contracts
+        for meter in contract.nested("contractMeters")
+        if "CalculatedDueDate" not in meter.given
+    ]
 
-    `readings` and `daily_rates` are by the meters' ids.
-    """
+
+def date_meters(found: Sequence[tuple[Item, Terms]], dates: Sequence[date | None]) -> None:
+    """Give the contract meters of `undated` their due dates."""
+    for (meter, _), due in zip(found, dates, strict=True):
+        meter.values["CalculatedDueDate"] = None if due is None else due.isoformat()
+
+
+def date_contracts(contracts: Sequence[Item], today: date) -> None:
+    """Contracts whose expiration is not given expire with the last of their enabled meters."""
     for contract in contracts:
-        meters = contract.nested("contractMeters")
-        for meter in meters:
-            if "CalculatedDueDate" not in meter.given:
-                meter_id = meter.values["MeterId"]
-                due = due_date(
-                    readings.get(meter_id, ()),
-                    Decimal(str(meter.values["MeterStartValue"])),
-                    _decimal(meter.values["MeterIntervalValue"]),
-                    _decimal(daily_rates.get(meter_id)),
-                    date.fromisoformat(str(contract.values["ContractStartDate"])),
-                )
-                meter.values["CalculatedDueDate"] = None if due is None else due.isoformat()
         if "CalculatedExpirationDate" not in contract.given:
+            meters = contract.nested("contractMeters")
             dates = [str(meter.values["CalculatedDueDate"]) for meter in meters if _expires(meter, today)]
             contract.values["CalculatedExpirationDate"] = max(dates, default=None)
 

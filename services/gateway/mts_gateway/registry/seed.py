@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from mts_common.database import Connection
-from mts_gateway.registry.due_dates import calculate
+from mts_gateway.registry.due_dates import date_contracts, date_meters, undated
 from mts_gateway.registry.items import Item, Items, RegistryFaults, check_required, read_items
 from mts_gateway.registry.kinds import READINGS, REGISTRY
 from mts_gateway.registry.references import check_references
 from mts_gateway.registry.store import clear, put, put_contracts
 from mts_gateway.users import Passwords
-from mts_gateway.warranty.due_date import Reading
+from mts_gateway.warranty.due_date import Reading, due_date
 
 
 class SeedMeasurement(NamedTuple):
@@ -114,8 +114,13 @@ def _calculate(items: Items, today: date) -> None:
     readings: dict[object, list[Reading]] = defaultdict(list)
     for item in items["registerReadings"]:
         readings[item.values["meterId"]].append((_moment(item, "timestamp"), _decimal(item, "value")))
-    rates = {item.values["meterId"]: item.values["baseDailyRate"] for item in items["meters"]}
-    calculate(items["contracts"], readings, rates, today)
+    found = undated(items["contracts"], items["meters"])
+    dates = [
+        due_date(readings[terms.meter_id], terms.start, terms.interval, terms.base_daily_rate, terms.contract_start)
+        for _, terms in found
+    ]
+    date_meters(found, dates)
+    date_contracts(items["contracts"], today)
 
 
 def _moment(item: Item, name: str) -> datetime:

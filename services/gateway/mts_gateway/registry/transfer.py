@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -11,7 +10,7 @@ import asyncpg
 
 from mts_common import database
 from mts_common.database import Connection, Pool
-from mts_gateway.registry.due_dates import calculate
+from mts_gateway.registry.due_dates import date_contracts, date_meters, undated
 from mts_gateway.registry.items import Items, RegistryFaults, check_required, read_items
 from mts_gateway.registry.kinds import REGISTRY
 from mts_gateway.registry.merge import Merged, merge
@@ -20,9 +19,7 @@ from mts_gateway.registry.statements import SQL
 from mts_gateway.registry.store import put, put_contracts
 from mts_gateway.registry.stored import read_stored, show
 from mts_gateway.users import Passwords
-from mts_gateway.warranty.due_date import Reading
-from mts_gateway.warranty.recalculation import recalculate
-from mts_gateway.warranty.statements import SQL as WARRANTY
+from mts_gateway.warranty.recalculation import due_dates, recalculate
 
 
 class Transfer:
@@ -83,12 +80,9 @@ class Transfer:
 
     async def _calculate(self, connection: Connection, merged: Merged) -> None:
         """The due dates of new contracts."""
-        meters = {each.values["MeterId"] for item in merged.new_contracts for each in item.nested("contractMeters")}
-        readings: dict[object, list[Reading]] = defaultdict(list)
-        for row in await connection.fetch(WARRANTY["readings_of_meters"], list(meters)):
-            readings[row["meter_id"]].append((row["read_at"], row["value"]))
-        rates = {item.values["meterId"]: item.values["baseDailyRate"] for item in merged.whole["meters"]}
-        calculate(merged.new_contracts, readings, rates, self._now().date())
+        found = undated(merged.new_contracts, merged.whole["meters"])
+        date_meters(found, await due_dates(connection, [terms for _, terms in found]))
+        date_contracts(merged.new_contracts, self._now().date())
 
     async def _seal(self, stored: Items, file: Items) -> None:
         """Passwords become hashes; one that is there already stays what it is."""

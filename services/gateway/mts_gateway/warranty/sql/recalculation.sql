@@ -29,13 +29,6 @@ WHERE
 ORDER BY own.contract_meter_id
 FOR NO KEY UPDATE OF own
 
--- name: readings_of_meters
--- All that these meters have counted, for a registry file whose contracts are not stored yet.
-SELECT meter_id, read_at, value
-FROM gateway.meter_reading
-WHERE meter_id = ANY ($1::bigint[])
-ORDER BY meter_id, read_at
-
 -- name: readings_that_tell
 -- For each meter ($1) that is to count from a value ($2) over an interval ($3), those of its readings that decide when: the one that has
 -- reached it and the one before, else the first and the last of the last 365 days. What was read before the counter last
