@@ -46,6 +46,13 @@ def test_a_new_window_starts_anew(start_gateway: StartGateway, owner: Credential
         assert statuses(api, 3) == [200, 200, 429]
 
 
+def test_a_longer_window_than_was_set_before_starts_anew(start_gateway: StartGateway, owner: Credentials) -> None:
+    with start_gateway(rate_limit_calls=2, rate_limit_seconds=60).http(owner.token) as api:
+        assert statuses(api, 1) == [200]
+    with start_gateway(rate_limit_calls=2, rate_limit_seconds=LONG).http(owner.token) as api:
+        assert statuses(api, 3) == [200, 200, 429]
+
+
 def test_the_count_is_exact_over_replicas_and_concurrent_calls(start_gateway: StartGateway, owner: Credentials) -> None:
     limits: dict[str, Any] = {"rate_limit_calls": 100, "rate_limit_seconds": LONG}
     one, two = start_gateway(**limits), start_gateway(**limits)

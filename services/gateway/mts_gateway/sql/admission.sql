@@ -2,6 +2,8 @@
 
 -- name: admit
 -- For each token digest ($1) with the scope it needs ($2): its client, and the call's number in the window of $3 seconds.
+-- A call that waited for its turn while the next window opened counts in that one. A window further ahead was counted in
+-- another length, before the setting changed.
 WITH asked AS (
     SELECT place, digest, scope
     FROM unnest($1::bytea[], $2::text[]) WITH ORDINALITY AS asked (digest, scope, place)
@@ -18,8 +20,9 @@ WITH asked AS (
     GROUP BY client_id
     ORDER BY client_id
     ON CONFLICT (client_id) DO UPDATE SET
-        opened = greatest(open.opened, excluded.opened),
-        calls = excluded.calls + CASE WHEN open.opened < excluded.opened THEN 0 ELSE open.calls END
+        opened = CASE WHEN open.opened = excluded.opened + 1 THEN open.opened ELSE excluded.opened END,
+        calls = excluded.calls
+            + CASE WHEN open.opened IN (excluded.opened, excluded.opened + 1) THEN open.calls ELSE 0 END
     RETURNING client_id, opened, calls
 )
 SELECT

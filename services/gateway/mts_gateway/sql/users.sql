@@ -48,8 +48,8 @@ WHERE digest IN (
 INSERT INTO gateway.rate_window AS open (client_id, opened, calls)
 VALUES ($1, floor(extract(epoch FROM now()) / $2::integer), 1)
 ON CONFLICT (client_id) DO UPDATE SET
-    opened = greatest(open.opened, excluded.opened),
-    calls = 1 + CASE WHEN open.opened < excluded.opened THEN 0 ELSE open.calls END
+    opened = CASE WHEN open.opened = excluded.opened + 1 THEN open.opened ELSE excluded.opened END,
+    calls = 1 + CASE WHEN open.opened IN (excluded.opened, excluded.opened + 1) THEN open.calls ELSE 0 END
 RETURNING calls, ceil((opened + 1) * $2::integer - extract(epoch FROM clock_timestamp()))::integer AS seconds_left
 
 -- name: count_user_call
@@ -57,6 +57,6 @@ RETURNING calls, ceil((opened + 1) * $2::integer - extract(epoch FROM clock_time
 INSERT INTO gateway.user_rate_window AS open (user_id, opened, calls)
 VALUES ($1, floor(extract(epoch FROM now()) / $2::integer), 1)
 ON CONFLICT (user_id) DO UPDATE SET
-    opened = greatest(open.opened, excluded.opened),
-    calls = 1 + CASE WHEN open.opened < excluded.opened THEN 0 ELSE open.calls END
+    opened = CASE WHEN open.opened = excluded.opened + 1 THEN open.opened ELSE excluded.opened END,
+    calls = 1 + CASE WHEN open.opened IN (excluded.opened, excluded.opened + 1) THEN open.calls ELSE 0 END
 RETURNING calls, ceil((opened + 1) * $2::integer - extract(epoch FROM clock_timestamp()))::integer AS seconds_left
