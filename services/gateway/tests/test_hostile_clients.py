@@ -229,3 +229,11 @@ def test_a_url_cannot_write_lines_or_escapes_into_the_log(
         line = JsonFormatter("gateway").format(record)
         assert line.isascii()
         assert line.isprintable()
+
+
+@pytest.mark.parametrize("item", ["null", "[null, null]", "1", '"x"', "[]", "true"])
+@pytest.mark.parametrize("kind", ["assets", "contracts", "customers", "devices", "distributors", "meters", "users"])
+def test_an_item_of_a_registry_that_is_no_object_is_400(admin: httpx.Client, kind: str, item: str) -> None:
+    answer = admin.post("/MTS/admin/registry", content=f'{{"{kind}": [{item}, {item}]}}'.encode())
+    assert answer.status_code == 400
+    assert f"/{kind}/1: must be a JSON object" in answer.json()["details"]

@@ -66,13 +66,14 @@ def _list(value: object, pointer: str, keys: Keys, faults: list[str]) -> list[It
     if not isinstance(value, list) or isinstance(value, Members):
         faults.append(f"{pointer}: must be a list")
         return []
-    return [_item(each, f"{pointer}/{place}", keys, faults) for place, each in enumerate(value)]
+    items = (_item(each, f"{pointer}/{place}", keys, faults) for place, each in enumerate(value))
+    return [item for item in items if item is not None]
 
 
-def _item(value: object, pointer: str, keys: Keys, faults: list[str]) -> Item:
+def _item(value: object, pointer: str, keys: Keys, faults: list[str]) -> Item | None:
     if not isinstance(value, Members):
         faults.append(f"{pointer}: must be a JSON object")
-        return Item(pointer)
+        return None
     item, given = Item(pointer), set()
     for name, raw in _members(value, pointer, keys, faults):
         given.add(name)
@@ -88,7 +89,7 @@ def check_required(items: Sequence[Item], keys: Keys, faults: list[str]) -> None
     """Note which keys these items must have and lack; what could not be read is a fault already."""
     known = {fault.partition(":")[0] for fault in faults}
     for item in items:
-        for name, key in keys.items() if item.values else ():
+        for name, key in keys.items():
             pointer = f"{item.pointer}/{name}"
             if isinstance(key, Nested):
                 check_required(item.nested(name), key.keys, faults)
