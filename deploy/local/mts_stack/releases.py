@@ -14,13 +14,17 @@ GIT_SECONDS = 60.0
 
 
 def last_release() -> str:
-    """The newest tag `v*` before this commit."""
+    """The newest tag `v*` before this commit; in a clone whose history is cut short, the oldest commit that it has."""
     described = _git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^")
-    return described.stdout.decode().strip() if described.returncode == 0 else FIRST_COMPATIBLE
+    if described.returncode == 0:
+        return described.stdout.decode().strip()
+    if _git("cat-file", "-e", f"{FIRST_COMPATIBLE}^{{commit}}").returncode == 0:
+        return FIRST_COMPATIBLE
+    return _git("rev-list", "--max-parents=0", "HEAD").stdout.decode().split()[0]
 
 
 def unpack(release: str, directory: Path, *paths: str) -> None:
-    """Put folders of a release into a new directory. Raises `StackFault`, also where the history is cut short."""
+    """Put folders of a release into a new directory. Raises `StackFault`."""
     archive = _git("archive", release, *paths)
     if archive.returncode:
         raise StackFault(f"{release} is not in the history: {archive.stderr.decode().strip()}")
