@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -57,11 +57,11 @@ async def write(connection: Connection, verdicts: Sequence[Verdict], settle_afte
         return
     rows = await connection.fetch(SQL["end_attempts"], list(map(_row, verdicts)), settle_after)
     await OUTBOX.put(connection, [finished(row) for row in rows if row["state"] == "done"])
-    _measure(verdicts)
+    _measure(verdicts, {row["test_id"]: row["ended_at"] for row in rows})
 
 
-def _measure(verdicts: Sequence[Verdict]) -> None:
-    now = datetime.now(UTC)
+def _measure(verdicts: Sequence[Verdict], ended_at: Mapping[int, datetime]) -> None:
+    """Lengths of time by the database's clock alone."""
     for verdict in verdicts:
         job, decision = verdict.job, verdict.decision
         failure = decision.failure or ""
@@ -75,7 +75,9 @@ def _measure(verdicts: Sequence[Verdict]) -> None:
                     "mts.failure": failure,
                 },
             )
-            metrics.TEST_DURATION.record((now - job["received_at"]).total_seconds(), {"mts.lane": job["kind"]})
+            if job["test_id"] in ended_at:
+                taken = ended_at[job["test_id"]] - job["received_at"]
+                metrics.TEST_DURATION.record(taken.total_seconds(), {"mts.lane": job["kind"]})
         else:
             metrics.REPEATED.add(1, {"mts.failure": failure})
 
