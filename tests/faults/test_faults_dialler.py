@@ -77,12 +77,15 @@ def test_a_dialler_stopped_for_longer_than_its_lease_hangs_up_and_changes_nothin
 
 
 def test_a_dialler_told_to_end_finishes_its_call(system: System, workload: Workload, checker: Checker) -> None:
-    meter = system.meter()
-    order = workload.order(meter)
-    until(lambda: system.query(GRANTED, order.answer), "the call is granted")
     system.stack.services.stop("dialler")
-    (job,) = system.query("SELECT state, attempt FROM scheduler.job WHERE test_id = $1", order.answer)
-    assert (job["state"], job["attempt"]) == ("done", 1)
+    dialler = system.another("dialler", MTS_DRAIN_SECONDS="60")
+    order = workload.order(system.meter())
+    until(lambda: system.query(GRANTED, order.answer), "the call is granted")
+    dialler.send(signal.SIGTERM)
+    until(lambda: not dialler.running, "the dialler has ended", 60.0)
+    assert dialler.exit_code == 0
+    done = "SELECT FROM scheduler.job WHERE test_id = $1 AND state = 'done' AND attempt = 1"
+    until(lambda: system.query(done, order.answer), "the test is over")
     checker.verify(workload)
 
 

@@ -33,6 +33,7 @@ from mts_stack.testing import StackUnderTest
 
 DATABASE_SECONDS = 30.0
 LOCK_SECONDS = 100.0
+READY_SECONDS = 120.0
 QUICK, TOGETHER, SLOW = 20, 4, 4
 LEASE_SECONDS = 5.0  # on a busy machine a sign of life every half second may be late by seconds
 MAX_TRIES = 3
@@ -186,7 +187,7 @@ class System:
         environment: Mapping[str, str] = {**first.environment, **own, **settings}
         process = Process(name, first.command, first.directory, environment, stop_seconds=10.0)
         process.start()
-        process.wait_ready(lambda: _is_ready(f"http://127.0.0.1:{port}/health/ready"), 30.0)
+        process.wait_ready(lambda: _is_ready(f"http://127.0.0.1:{port}/health/ready"), READY_SECONDS)
         self._more[name] = process
         return process
 
