@@ -102,20 +102,24 @@ async def test_many_tests_are_matched_at_once(pool: Pool) -> None:
     assert devices == dict.fromkeys((1, 3, 5), device)
 
 
+OWN = "7d0f1d0e-9999-4a6b-9c1e-000000000001"
+OWN_DEVICE = "8796541235879990"
+
+
 @pytest.fixture
 def client(store: Store) -> Iterator[Credentials]:
     """A distributor with a device."""
     client = store.new_client()
-    store.run("INSERT INTO gateway.distributor VALUES ($1, $2, 'own')", OWNERS[SUNCO], client.client_id)
+    store.run("INSERT INTO gateway.distributor VALUES ($1, $2, 'own')", OWN, client.client_id)
     store.run(
         "INSERT INTO gateway.device (device_id, distributor_id, remote_address, canonical_address, serial_number)"
         " VALUES ($1, $2, '07777 999999', '+447777999999', 'K04')",
-        DEVICE,
-        OWNERS[SUNCO],
+        OWN_DEVICE,
+        OWN,
     )
     yield client
     for table in ("device", "distributor"):
-        store.run(f"DELETE FROM gateway.{table}")  # noqa: S608
+        store.run(f"DELETE FROM gateway.{table} WHERE distributor_id = $1", OWN)  # noqa: S608
 
 
 def request(gateway: RunningGateway, client: Credentials) -> int:
@@ -129,9 +133,9 @@ def test_an_accepted_test_is_told_with_its_device(
 ) -> None:
     test_id = request(gateway, client)
     for queue in (SCHEDULER_REQUESTS, RESULTS_REQUESTS):
-        assert listener.wait_for(queue, test_id).device == RegisteredDevice(device_id=DEVICE, serial_number="K04")
+        assert listener.wait_for(queue, test_id).device == RegisteredDevice(device_id=OWN_DEVICE, serial_number="K04")
     [row] = store.run("SELECT device_id FROM gateway.test WHERE test_id = $1", test_id)
-    assert row["device_id"] == DEVICE
+    assert row["device_id"] == OWN_DEVICE
 
 
 def test_a_test_that_is_told_again_still_has_its_device(
@@ -147,4 +151,4 @@ def test_a_test_that_is_told_again_still_has_its_device(
     finally:
         neighbours.lost_by_results -= lost
     assert again == first
-    assert again.device == RegisteredDevice(device_id=DEVICE, serial_number="K04")
+    assert again.device == RegisteredDevice(device_id=OWN_DEVICE, serial_number="K04")

@@ -12,32 +12,30 @@ import pytest
 
 from mts_common.database import from_json
 from mts_gateway.testing import RunningGateway, Store
+from mts_gateway.testing.contract_seed import SeededRegistry
 
 EXAMPLE = json.loads((Path(__file__).parents[3] / "examples" / "registry-seed.json").read_bytes())
 REGISTRY = {kind: items for kind, items in EXAMPLE.items() if kind not in ("measurements", "registerReadings")}
-TABLES = (
-    "meter_reading",
-    "contract_meter",
-    "warranty_contract",
-    "asset_meter",
-    "asset",
-    "device",
-    "customer",
-    "api_user",
-    "distributor",
-    "timezone",
-)
 DEVICE = "8796541235874587"
 METER = 300100566813039
 
 
 @pytest.fixture
-def registry(admin: httpx.Client, store: Store) -> Iterator[httpx.Client]:
-    """An administrator's calls, on a registry that is empty before and after."""
-    yield admin
-    for table in TABLES:
-        store.run(f"DELETE FROM gateway.{table}")  # noqa: S608
+def store(contract_site: Any) -> Store:
+    found: Store = contract_site.store
+    return found
+
+
+@pytest.fixture
+def registry(
+    contract_site: Any, contract_registry: SeededRegistry, contract_gateway: RunningGateway, store: Store
+) -> Iterator[httpx.Client]:
+    """An administrator's calls, on a registry that is empty."""
+    SeededRegistry(contract_site.roles, b"{}").restore()
+    contract_registry.changed = True
     store.run("DELETE FROM results_v1.register_reading")
+    with contract_gateway.http(store.new_client(scopes=("admin",)).token) as client:
+        yield client
 
 
 def put(client: httpx.Client, **kinds: Any) -> dict[str, int]:
@@ -174,7 +172,7 @@ def test_a_new_meter_takes_the_readings_that_are_stored_of_its_register(registry
     assert [str(row["value"]) for row in store.run(readings, METER)] == ["7"]
 
 
-def test_only_administrators_may(gateway: RunningGateway, store: Store) -> None:
-    with gateway.http(store.new_client().token) as client:
+def test_only_administrators_may(contract_gateway: RunningGateway, store: Store) -> None:
+    with contract_gateway.http(store.new_client().token) as client:
         assert client.get("/MTS/admin/registry").status_code == 403
         assert client.post("/MTS/admin/registry", json={}).status_code == 403
