@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -29,8 +31,35 @@ class StackFault(Exception):
     """Something that the stack needs is missing, did not start, or died. The text is for the person who started it."""
 
 
+class _Reservations:
+    """The ports that this process has taken: each a locked byte of one file, which the system frees when we end.
+
+    Between finding a port free and a child's listening on it another stack or test run could find the same.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._file = -1
+
+    def take(self, port: int) -> bool:
+        """Whether the port is now ours, and was nobody's."""
+        if self._file < 0:
+            path = Path(tempfile.gettempdir()) / f"mts-ports-{os.getuid()}"
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if port in self._taken:
+            return False
+        with suppress(OSError):
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            self._taken.add(port)
+            return True
+        return False
+
+
+_reservations = _Reservations()
+
+
 def free_ports(count: int) -> list[int]:
-    """That many different TCP ports on which nothing listens on this machine's loopback address."""
+    """That many different TCP ports of this machine's loopback address that nobody listens on or has been given."""
     ports: list[int] = []
     with ExitStack() as held:
         for port in random.sample(_PORTS, len(_PORTS)):
@@ -40,7 +69,8 @@ def free_ports(count: int) -> list[int]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 listener.bind(("127.0.0.1", port))
-                ports.append(port)
+                if _reservations.take(port):
+                    ports.append(port)
     raise StackFault(f"this machine has no {count} free TCP ports from {_PORTS.start} to {_PORTS.stop}")
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import aio_pika
 import aiormq.exceptions
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.connection import make_url
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from pamqp.common import FieldTable
 
@@ -75,12 +76,12 @@ class Link:
     async def _open(self) -> AbstractConnection:
         async with self._opening:
             if self._connection is None or self._connection.is_closed or not self._connection.connected.is_set():
-                self._connection = await aio_pika.connect(
-                    self._url,
-                    timeout=CONNECT_SECONDS,
-                    client_properties={"connection_name": self._name},
-                    heartbeat=HEARTBEAT_SECONDS,
+                # aio_pika closes one that was lost and forgotten when it is collected, in whatever thread that is.
+                await self.close()
+                self._connection = aio_pika.Connection(
+                    make_url(self._url, heartbeat=HEARTBEAT_SECONDS), client_properties={"connection_name": self._name}
                 )
+                await self._connection.connect(timeout=CONNECT_SECONDS)
             return self._connection
 
     async def close(self) -> None:
