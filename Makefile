@@ -50,7 +50,7 @@ setup-tests:
 	@$(PYTHON) deploy/local/setup.py --tests
 
 test: setup-tests check
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --cov --cov-report=
 
 faults: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
