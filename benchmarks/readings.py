@@ -46,6 +46,7 @@ from mts_results.devices import survey_rows
 from mts_results.history import Attempt, History, Report
 from mts_results.months import ensure_months
 from mts_results.projections import measurements
+from mts_results.statements import SQL
 from mts_stack.postgres import PostgresServer, create_database
 
 ROWS = 1_000_000
@@ -61,6 +62,7 @@ WANTED_MS = 50.0
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 HALF_HOUR = timedelta(minutes=30)
+DAY = timedelta(days=1)
 CHANNELS = ("kWh Export", "kWh Import")
 
 _OWN = Statements("benchmarks")
@@ -134,6 +136,7 @@ async def _fill(pool: Pool, devices: int) -> None:
         await ensure_months(connection, "measurement", days)
     for day in days:
         await pool.execute(_OWN["fill_day"], devices, day)
+    await pool.execute(SQL["count_all_periods"])
     await pool.execute(_OWN["vacuum"])
 
 
@@ -145,11 +148,17 @@ async def _page(pool: Pool, devices: int) -> Page:
     offset = PAGE_ROWS * random.randint(0, 2)  # noqa: S311
     start = first + offset * HALF_HOUR
     end = min(last, start + (PAGE_ROWS - 1) * HALF_HOUR)
+    begins, ends = start.replace(hour=0, minute=0), end.replace(hour=0, minute=0) + DAY
+    skip = (start - begins) // HALF_HOUR
     async with pool.acquire() as connection:
-        took_counting, _ = await _explain(connection, "count_by_day", [device], first, last)
-        took_listing, plan = await _explain(connection, "list_records", [device], first, last, PAGE_ROWS, offset)
-        took_reading, _ = await _explain(connection, "list_values", [device], start, end)
-    return Page(took_counting + took_listing + took_reading, plan)
+        took = [
+            (await _explain(connection, "count_whole_days", [device], first + DAY, last))[0],
+            (await _explain(connection, "count_part_of_day", [device], first, first + DAY - HALF_HOUR))[0],
+            (await _explain(connection, "count_part_of_day", [device], last, last))[0],
+            (await _explain(connection, "list_values", [device], start, end))[0],
+        ]
+        took_listing, plan = await _explain(connection, "list_records", [device], begins, ends, PAGE_ROWS, skip)
+    return Page(sum(took) + took_listing, plan)
 
 
 async def _explain(connection: Connection, name: str, *arguments: object) -> tuple[float, str]:
