@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+
+import aio_pika
 
 from mts_common import database, topology
 from mts_common.broker import Broker
 from mts_common.messages import SettleRequests, SettleRequestsReply, TestCancelled, encode
 
 SECONDS = 3.0
+CONNECT_SECONDS = 10.0
 WRITERS = 10
 
 
@@ -36,20 +41,33 @@ async def inserts(url: str) -> float:
 
 async def publishes(url: str) -> float:
     """Messages published and confirmed in a second, fifty under way at a time, into a quorum queue nobody reads."""
-    async with Broker(url, "bench") as broker:
+    body = encode([TestCancelled(test_id=1, cancelled_at=datetime.now(UTC))])
+    async with _own_queue(url) as queue, Broker(url, "bench") as broker:
         await broker.check()
         end = time.monotonic() + SECONDS
-        body = encode([TestCancelled(test_id=1, cancelled_at=datetime.now(UTC))])
 
         async def publish() -> int:
             count = 0
             while time.monotonic() < end:
-                await broker.publisher.publish_body(TestCancelled.kind, body)
+                await broker.publisher.put_back(queue, TestCancelled.kind, body, None)
                 count += 1
             return count
 
         counts = await asyncio.gather(*(publish() for _ in range(50)))
     return sum(counts) / SECONDS
+
+
+@asynccontextmanager
+async def _own_queue(url: str) -> AsyncIterator[str]:
+    """A quorum queue that no service consumes from."""
+    connection = await aio_pika.connect(url, timeout=CONNECT_SECONDS)
+    async with connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue("bench.floor", durable=True, arguments={"x-queue-type": "quorum"})
+        try:
+            yield queue.name
+        finally:
+            await queue.delete(if_unused=False, if_empty=False)
 
 
 async def requests(url: str) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fault_harness.checker import Checker, until
+from fault_harness.checker import Checker
 from fault_harness.proxy import Direction
-from fault_harness.system import System, down
+from fault_harness.system import System, down, until
 from fault_harness.workload import Workload
 
 from mts_common import topology
@@ -29,8 +29,7 @@ def test_a_call_goes_on_through_an_outage_shorter_than_the_lease(
 ) -> None:
     meter = system.meter("latency")
     before = len(system.calls_of(meter))
-    order = workload.order(meter)
-    until(lambda: len(system.calls_of(meter, "sign_on")) > before, "the call is under way")
+    order = workload.order_under_way(meter)
     system.amqp.cut()
     checker.verify(workload)
     (job,) = system.query("SELECT attempt, tries FROM scheduler.job WHERE test_id = $1", order.answer)
@@ -41,15 +40,14 @@ def test_an_outage_longer_than_the_lease_ends_calls_without_costing_a_try(
     system: System, workload: Workload, checker: Checker
 ) -> None:
     meter = system.meter("latency", 1)
-    before = len(system.calls_of(meter, "connection_end"))
-    order = workload.order(meter, surveyDays=1)
-    until(lambda: len(system.calls_of(meter, "sign_on")) > before, "the call is under way")
+    begun, ended = len(system.calls_of(meter)), len(system.calls_of(meter, "connection_end"))
+    order = workload.order_under_way(meter, surveyDays=1)
     system.amqp.stall()
-    until(lambda: len(system.calls_of(meter, "connection_end")) > before, "hung up")
+    until(lambda: len(system.calls_of(meter, "connection_end")) > ended, "hung up")
     checker.verify(workload)
     tries = system.value("SELECT tries FROM scheduler.job WHERE test_id = $1", order.answer)
     assert tries == 1
-    assert len(system.calls_of(meter)) - before > 1
+    assert len(system.calls_of(meter)) - begun > 1
 
 
 def test_a_stuck_connection_is_given_up_and_made_anew(system: System, workload: Workload, checker: Checker) -> None:

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import urlsplit
 
-from fault_harness.checker import Checker, until
-from fault_harness.system import System, shuffled
+from fault_harness.checker import Checker
+from fault_harness.system import System, shuffled, until
 from fault_harness.workload import Order, Workload
 
 # A thousand tests in all, each of which a cancel may meet at any step.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 import pytest
-from fault_harness.checker import Checker, until
-from fault_harness.system import MAX_TRIES, System
+from fault_harness.checker import Checker
+from fault_harness.system import MAX_TRIES, System, until
 from fault_harness.workload import Workload
 
 
@@ -60,9 +60,8 @@ def test_a_dialler_stopped_for_longer_than_its_lease_hangs_up_and_changes_nothin
     system: System, workload: Workload, checker: Checker
 ) -> None:
     meter = system.meter("latency")
-    calls, lost = len(system.calls_of(meter, "sign_on")), lost_calls(system)
-    order = workload.order(meter)
-    until(lambda: len(system.calls_of(meter, "sign_on")) > calls, "the call is under way")
+    lost = lost_calls(system)
+    order = workload.order_under_way(meter)
     dialler = system.stack.services.process("dialler")
     dialler.send(signal.SIGSTOP)
     try:
@@ -79,8 +78,7 @@ def test_a_dialler_stopped_for_longer_than_its_lease_hangs_up_and_changes_nothin
 def test_a_dialler_told_to_end_finishes_its_call(system: System, workload: Workload, checker: Checker) -> None:
     system.stack.services.stop("dialler")
     dialler = system.another("dialler", MTS_DRAIN_SECONDS="60")
-    order = workload.order(system.meter())
-    until(lambda: system.query(GRANTED, order.answer), "the call is granted")
+    order = workload.order_under_way(system.meter("latency"))
     dialler.send(signal.SIGTERM)
     until(lambda: not dialler.running, "the dialler has ended", 60.0)
     assert dialler.exit_code == 0
@@ -93,16 +91,11 @@ def test_a_dialler_told_to_end_gives_back_a_call_that_takes_too_long(
     system: System, workload: Workload, checker: Checker
 ) -> None:
     meter = system.meter("latency", 1)
-    calls = len(system.calls_of(meter, "sign_on"))
-    order = workload.order(meter, surveyDays=1)
-    until(lambda: len(system.calls_of(meter, "sign_on")) > calls, "the call is under way")
+    order = workload.order_under_way(meter, surveyDays=1)
     system.stack.services.stop("dialler")
     (job,) = system.query("SELECT state, attempt, tries FROM scheduler.job WHERE test_id = $1", order.answer)
     assert (job["state"], job["attempt"], job["tries"]) == ("held", 1, 0)
     checker.verify(workload)
-
-
-GRANTED = "SELECT FROM scheduler.job WHERE test_id = $1 AND attempt > 0"
 
 
 def lost_calls(system: System) -> int:

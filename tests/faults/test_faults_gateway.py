@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fault_harness.checker import Checker, until
+from fault_harness.checker import Checker
 from fault_harness.proxy import Direction
-from fault_harness.system import System
+from fault_harness.system import System, until
 from fault_harness.workload import Order, Workload
 
 

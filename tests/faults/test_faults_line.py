@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from fault_harness.bank import Bank
-from fault_harness.checker import Checker, until
+from fault_harness.checker import Checker
 from fault_harness.shared import Shared
-from fault_harness.system import MAX_TRIES, System
+from fault_harness.system import MAX_TRIES, System, until
 from fault_harness.workload import Order, Workload
 
 from mts_metersim.modem_plan import Outcome, Subscriber
@@ -103,8 +103,7 @@ def test_a_modem_that_vanishes_in_a_call_costs_the_test_nothing_and_is_used_agai
     slow = system.meter("latency")
     meter = reached_by(system, bank, "02079460030", slow)
     fit = sum(times_fit_again(system))
-    order = workload.order(meter)
-    until(lambda: system.calls_of(slow, "sign_on"), "the call is under way")
+    order = workload.order_under_way(slow, dialled_as=meter)
     (dial,) = bank.dials(meter["remoteAddress"])
     bank.vanish(dial["modem"])
     checker.verify(workload)

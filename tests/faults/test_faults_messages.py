@@ -7,9 +7,9 @@ import random
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from fault_harness.checker import Checker, until
+from fault_harness.checker import Checker
 from fault_harness.events import publish, take, tap
-from fault_harness.system import System, run_apart
+from fault_harness.system import System, run_apart, until
 from fault_harness.workload import Workload
 
 from mts_common import topology

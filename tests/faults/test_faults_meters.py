@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fault_harness.checker import Checker, until
-from fault_harness.system import System, seed
+from fault_harness.checker import Checker
+from fault_harness.system import System, seed, until
 from fault_harness.workload import Workload
 
 from mts_metersim.fleet import Fault, FaultKind, Meter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fault_harness.checker import Checker, until
-from fault_harness.system import System, down, locked
+from fault_harness.checker import Checker
+from fault_harness.system import System, down, locked, until
 from fault_harness.workload import Said, Workload
 
 

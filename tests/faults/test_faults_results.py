@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fault_harness.checker import Checker, until
-from fault_harness.system import System
+from fault_harness.checker import Checker
+from fault_harness.system import System, until
 from fault_harness.workload import Workload
 
 KINDS = ("TestRequested", "AttemptReport", "_Line", "TestFinished")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fault_harness.checker import Checker, until
-from fault_harness.system import System
+from fault_harness.checker import Checker
+from fault_harness.system import System, until
 from fault_harness.workload import Said, Workload
 
 
@@ -51,9 +51,8 @@ def test_a_scheduler_that_is_away_for_longer_than_a_lease_costs_no_test_and_no_t
     system: System, workload: Workload, checker: Checker
 ) -> None:
     meter = system.meter("latency", 1)
-    begun, ended = len(system.calls_of(meter, "sign_on")), len(system.calls_of(meter, "connection_end"))
-    order = workload.order(meter, surveyDays=1)
-    until(lambda: len(system.calls_of(meter, "sign_on")) > begun, "the call is under way")
+    begun, ended = len(system.calls_of(meter)), len(system.calls_of(meter, "connection_end"))
+    order = workload.order_under_way(meter, surveyDays=1)
     system.stack.services.kill("scheduler")
     until(lambda: len(system.calls_of(meter, "connection_end")) > ended, "hung up")
     assert not system.stack.services.ready("dialler")
@@ -63,4 +62,4 @@ def test_a_scheduler_that_is_away_for_longer_than_a_lease_costs_no_test_and_no_t
     checker.verify(workload)
     tries = system.value("SELECT tries FROM scheduler.job WHERE test_id = $1", order.answer)
     assert tries == 1
-    assert len(system.calls_of(meter, "sign_on")) - begun > 1
+    assert len(system.calls_of(meter)) - begun > 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fault_harness.checker import Checker, until
-from fault_harness.system import System
+from fault_harness.checker import Checker
+from fault_harness.system import System, until
 from fault_harness.workload import Workload
 
 from mts_stack.services import SERVICES

@@ -32,7 +32,8 @@ class Scrape:
         return sum(self.levels(instrument, **labels))
 
     def _samples(self, name: str) -> Iterator[tuple[Mapping[str, str], float]]:
-        for family in text_string_to_metric_families(self.text):
+        ours = "".join(line for line in self.text.splitlines(keepends=True) if line.startswith(name))
+        for family in text_string_to_metric_families(ours):
             for sample in family.samples:
                 if sample.name == name:
                     yield sample.labels, sample.value

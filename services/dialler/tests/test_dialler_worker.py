@@ -482,19 +482,24 @@ async def test_a_drain_ends_though_nobody_answers() -> None:
 
 
 async def test_lines_are_free_busy_or_resting(metered: Callable[[], Scrape]) -> None:
-    def lines(state: str) -> list[float]:
-        return metered().levels(metrics.LINES, mts_state=state, mts_transport="tcp")
+    def lines() -> list[list[float]]:
+        shown = metered()
+        states = ("free", "busy", "resting")
+        return [shown.levels(metrics.LINES, mts_state=state, mts_transport="tcp") for state in states]
 
     bench = Bench(lines=3)
     bench.meters.busy = {1}
     bench.meters.faults = []
     async with working(bench):
-        await eventually(lambda: lines("free") == [3])
+        await eventually(lambda: bool(bench.scheduler.wants))
+        assert lines() == [[3], [0], [0]]
         bench.scheduler.add(a_call(1))
-        await eventually(lambda: (lines("free"), lines("busy"), lines("resting")) == ([2], [1], [0]))
+        await eventually(lambda: bench.meters.open() == 1)
+        assert lines() == [[2], [1], [0]]
         bench.meters.faults = [LineFault("no sockets left")]
         bench.scheduler.add(a_call(2))
-        await eventually(lambda: (lines("free"), lines("busy"), lines("resting")) == ([1], [1], [1]))
+        await eventually(lambda: len(bench.broker.told) == 3)
+        await eventually(lambda: lines() == [[1], [1], [1]])
         assert metered().levels(metrics.ACTIVE_CALLS, mts_transport="tcp") == [1]
         await bench.drained()
-    assert lines("free") == []
+    assert lines() == [[], [], []]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -326,12 +326,3 @@ def _within(at: datetime, calls: Sequence[asyncpg.Record]) -> bool:
 def _some(values: Iterable[object]) -> str:
     listed = list(values)
     return f"{', '.join(map(str, listed[:10]))}{' ...' if len(listed) > 10 else ''} ({len(listed)})"
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Wait for what a test needs to go on. Raises AssertionError."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.03)

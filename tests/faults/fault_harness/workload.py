@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from fault_harness.system import System
+from fault_harness.system import System, until
 
 CALL_SECONDS = 12.0
 RESOLVE_SECONDS = 120.0
@@ -98,6 +98,15 @@ class Workload:
     def order(self, meter: Mapping[str, Any], token: str | None = None, **fields: Any) -> Order:
         """One test, ordered once, by another client than the stack's own if its token is given."""
         return self._place_once(Order(self._key(), [self.body(meter, **fields)], as_batch=False, token=token))
+
+    def order_under_way(
+        self, meter: Mapping[str, Any], dialled_as: Mapping[str, Any] | None = None, **fields: Any
+    ) -> Order:
+        """One test, once its meter has been spoken to; `dialled_as` is what is ordered if not `meter` itself."""
+        before = len(self.system.calls_of(meter, "sign_on"))
+        order = self.order(dialled_as or meter, **fields)
+        until(lambda: len(self.system.calls_of(meter, "sign_on")) > before, "the call is under way")
+        return order
 
     def batch(self, tests: list[dict[str, Any]]) -> Order:
         """A batch, ordered once."""
