@@ -14,7 +14,17 @@ import pytest
 from mts_common.messages import MeterData, RegisterCategory, Section, SectionState, SurveyReading
 from mts_dialler.drivers import dlms_types
 from mts_dialler.drivers.base import SurveyRange
-from mts_dialler.drivers.dlms_bench import (
+from mts_dialler.drivers.dlms_types import MeterProfile
+from mts_dialler.errors import MeterRefused
+from mts_dialler.line import Line
+from mts_dialler.protocols.cosem.date_time import DateTime
+from mts_dialler.protocols.cosem.values import Reader, array, octet_string
+from mts_dialler.protocols.hdlc.frame import Frame, Kind, server_address
+from mts_dialler.protocols.hdlc.reader import FrameReader
+from mts_dialler.protocols.parity import CharacterFormat
+from mts_dialler.testing import ManualClock
+from mts_dialler.testing.answering import AnsweringChannel
+from mts_dialler.testing.dlms_bench import (
     AK,
     ALL_READ,
     DAY,
@@ -43,17 +53,7 @@ from mts_dialler.drivers.dlms_bench import (
     u32,
     whole,
 )
-from mts_dialler.drivers.dlms_testing import Key, Keys, ScriptedMeter
-from mts_dialler.drivers.dlms_types import MeterProfile
-from mts_dialler.drivers.testing import AnsweringChannel
-from mts_dialler.errors import MeterRefused
-from mts_dialler.line import Line
-from mts_dialler.protocols.cosem.date_time import DateTime
-from mts_dialler.protocols.cosem.values import Reader, array, octet_string
-from mts_dialler.protocols.hdlc.frame import Frame, Kind, server_address
-from mts_dialler.protocols.hdlc.reader import FrameReader
-from mts_dialler.protocols.parity import CharacterFormat
-from mts_dialler.testing import ManualClock
+from mts_dialler.testing.dlms_meter import Key, Keys, ScriptedMeter
 
 CAPTURES = Path(__file__).parent / "captures"
 

@@ -9,12 +9,12 @@ import pytest
 
 from mts_common.messages import Section, SectionState
 from mts_dialler.drivers import dlms_types
-from mts_dialler.drivers.dlms_bench import AK, EK, GMAC, Bench, refused, small_meter, u32
-from mts_dialler.drivers.dlms_testing import Keys
 from mts_dialler.drivers.dlms_types import MeterProfile
 from mts_dialler.errors import BadCredentials, DiallerError, MeterRefused, MeterSilent, NotConfigured, SilentAtPassword
 from mts_dialler.protocols.hdlc.frame import Frame, Kind, client_address
 from mts_dialler.protocols.hdlc.reader import FrameReader
+from mts_dialler.testing.dlms_bench import AK, EK, GMAC, Bench, refused, small_meter, u32
+from mts_dialler.testing.dlms_meter import Keys
 
 
 @pytest.mark.parametrize("profile", [dlms_types.GENERAL, dlms_types.WRAPPED])

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from mts_common.messages import FailureKind, Section, SectionState
 from mts_dialler.drivers import dlms_types
-from mts_dialler.drivers.dlms_bench import (
+from mts_dialler.drivers.dlms_types import MeterProfile
+from mts_dialler.errors import CallTooLong, DiallerError, FrameGarbled, LineDropped, MeterRefused, MeterSilent
+from mts_dialler.line import LineLimits
+from mts_dialler.protocols.hdlc.frame import Frame, Kind, client_address, server_address
+from mts_dialler.testing.answering import Reply
+from mts_dialler.testing.dlms_bench import (
     AK,
     ALL_READ,
     EK,
@@ -24,12 +29,7 @@ from mts_dialler.drivers.dlms_bench import (
     u32,
     whole,
 )
-from mts_dialler.drivers.dlms_testing import Key, Keys
-from mts_dialler.drivers.dlms_types import MeterProfile
-from mts_dialler.drivers.testing import Reply
-from mts_dialler.errors import CallTooLong, DiallerError, FrameGarbled, LineDropped, MeterRefused, MeterSilent
-from mts_dialler.line import LineLimits
-from mts_dialler.protocols.hdlc.frame import Frame, Kind, client_address, server_address
+from mts_dialler.testing.dlms_meter import Key, Keys
 
 
 async def test_every_lost_answer_is_fetched_again() -> None:

@@ -12,7 +12,11 @@ import pytest
 
 from mts_common.messages import Section, SectionState, SurveyReading
 from mts_dialler.drivers.base import SurveyRange
-from mts_dialler.drivers.dlms_bench import (
+from mts_dialler.drivers.dlms_types import MeterProfile
+from mts_dialler.protocols.cosem import date_time
+from mts_dialler.protocols.cosem.date_time import ClockStatus, DateTime
+from mts_dialler.protocols.cosem.values import Reader, array, octet_string, structure
+from mts_dialler.testing.dlms_bench import (
     ALL_READ,
     DAY,
     HALF_HOUR,
@@ -38,11 +42,7 @@ from mts_dialler.drivers.dlms_bench import (
     value_at,
     whole,
 )
-from mts_dialler.drivers.dlms_testing import Key, ScriptedMeter
-from mts_dialler.drivers.dlms_types import MeterProfile
-from mts_dialler.protocols.cosem import date_time
-from mts_dialler.protocols.cosem.date_time import ClockStatus, DateTime
-from mts_dialler.protocols.cosem.values import Reader, array, octet_string, structure
+from mts_dialler.testing.dlms_meter import Key, ScriptedMeter
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PROFILE = (7, "1.0.99.1.0", 2)

@@ -9,14 +9,14 @@ import pytest
 
 from mts_common.messages import FailureKind, RegisterCategory, Section, SectionState
 from mts_dialler.drivers.base import ReportBuilder
-from mts_dialler.drivers.edmi_bench import DAY, INFOS, NOW, OLDEST, Test, meter, named
 from mts_dialler.drivers.edmi_names import register_name, survey_name
-from mts_dialler.drivers.edmi_testing import DENIED, UNKNOWN, single, text, word
 from mts_dialler.drivers.obis import SURVEY_NAMES, define
-from mts_dialler.drivers.testing import Reply
 from mts_dialler.protocols.edmi.measures import Energy, Flow, Quantity
 from mts_dialler.protocols.edmi.registers import INSTANTANEOUS, Kind
 from mts_dialler.protocols.iec62056_21.data_sets import Code
+from mts_dialler.testing.answering import Reply
+from mts_dialler.testing.edmi_bench import DAY, INFOS, NOW, OLDEST, Test, meter, named
+from mts_dialler.testing.edmi_meter import DENIED, UNKNOWN, single, text, word
 
 
 def properties(report: ReportBuilder) -> dict[str, str]:

@@ -13,7 +13,10 @@ import pytest
 from mts_common.messages import Section, SectionState
 from mts_dialler.drivers.base import SurveyRange
 from mts_dialler.drivers.edmi import ATLAS, EdmiDriver
-from mts_dialler.drivers.edmi_bench import (
+from mts_dialler.drivers.edmi_survey import Stamp
+from mts_dialler.protocols.edmi.frame import Packet
+from mts_dialler.testing.answering import Reply
+from mts_dialler.testing.edmi_bench import (
     DAY,
     NEXT,
     NOW,
@@ -26,10 +29,7 @@ from mts_dialler.drivers.edmi_bench import (
     record,
     wall,
 )
-from mts_dialler.drivers.edmi_survey import Stamp
-from mts_dialler.drivers.edmi_testing import ScriptedMeter, long, word
-from mts_dialler.drivers.testing import Reply
-from mts_dialler.protocols.edmi.frame import Packet
+from mts_dialler.testing.edmi_meter import ScriptedMeter, long, word
 
 
 async def test_the_survey_gives_the_start_of_each_period() -> None:

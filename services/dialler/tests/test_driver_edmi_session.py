@@ -8,9 +8,6 @@ from itertools import pairwise
 import pytest
 
 from mts_common.messages import FailureKind, Section, SectionState
-from mts_dialler.drivers.edmi_bench import CREDENTIALS, DAY, SERIAL, Test, answered, meter, named, packets
-from mts_dialler.drivers.edmi_testing import NOT_LOGGED_IN, NOT_READY, long, refusal, word
-from mts_dialler.drivers.testing import Reply
 from mts_dialler.errors import (
     BadCredentials,
     FrameGarbled,
@@ -22,6 +19,9 @@ from mts_dialler.errors import (
     SilentAtPassword,
 )
 from mts_dialler.protocols.edmi.frame import Packet
+from mts_dialler.testing.answering import Reply
+from mts_dialler.testing.edmi_bench import CREDENTIALS, DAY, SERIAL, Test, answered, meter, named, packets
+from mts_dialler.testing.edmi_meter import NOT_LOGGED_IN, NOT_READY, long, refusal, word
 
 
 async def test_credentials_are_sent_as_they_are_and_never_seen() -> None:

@@ -13,11 +13,11 @@ from mts_common.messages import Section, SectionState
 from mts_dialler.drivers import elster_types
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.elster_a1700 import ElsterDriver
-from mts_dialler.drivers.elster_testing import NOW, PASSWORD, PLAIN, Meter, bcd, maximum, record, seconds
-from mts_dialler.drivers.testing import AnsweringChannel
 from mts_dialler.errors import NotConfigured
 from mts_dialler.line import Line
 from mts_dialler.testing import ManualClock
+from mts_dialler.testing.answering import AnsweringChannel
+from mts_dialler.testing.elster_meter import NOW, PASSWORD, PLAIN, Meter, bcd, maximum, record, seconds
 
 A1140 = "/GEC5090510010400@000"
 MASK, PERIOD = 0x4081, 0x09  # import, apparent export, CDR 1; half-hours, no summer time

@@ -14,7 +14,21 @@ import pytest
 
 from mts_common.messages import FailureKind, RegisterCategory, Section, SectionState, SurveyChannel
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
-from mts_dialler.drivers.elster_testing import (
+from mts_dialler.drivers.registry import DRIVERS
+from mts_dialler.errors import (
+    BadCredentials,
+    DiallerError,
+    FrameGarbled,
+    LineDropped,
+    MeterRefused,
+    MeterSilent,
+    NotConfigured,
+)
+from mts_dialler.line import Line
+from mts_dialler.protocols.elster.security import answer
+from mts_dialler.testing import ManualClock
+from mts_dialler.testing.answering import AnsweringChannel, Reply
+from mts_dialler.testing.elster_meter import (
     EXTENDED,
     NOW,
     PASSWORD,
@@ -28,20 +42,6 @@ from mts_dialler.drivers.elster_testing import (
     record,
     seconds,
 )
-from mts_dialler.drivers.registry import DRIVERS
-from mts_dialler.drivers.testing import AnsweringChannel, Reply
-from mts_dialler.errors import (
-    BadCredentials,
-    DiallerError,
-    FrameGarbled,
-    LineDropped,
-    MeterRefused,
-    MeterSilent,
-    NotConfigured,
-)
-from mts_dialler.line import Line
-from mts_dialler.protocols.elster.security import answer
-from mts_dialler.testing import ManualClock
 
 LONDON = ZoneInfo("Europe/London")
 UTC_ZONE = ZoneInfo("UTC")

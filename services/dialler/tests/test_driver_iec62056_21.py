@@ -12,10 +12,10 @@ import pytest
 from mts_common.catalogue import CATALOGUE
 from mts_common.messages import RegisterCategory, Section, SectionState
 from mts_dialler.drivers import iec_types
-from mts_dialler.drivers.iec_bench import BERLIN, LONDON, PASSWORD, READOUT, Meter, Test, all_read, data_message, days
 from mts_dialler.drivers.registry import DRIVERS
-from mts_dialler.drivers.testing import AnsweringChannel, Reply
 from mts_dialler.line import Line
+from mts_dialler.testing.answering import AnsweringChannel, Reply
+from mts_dialler.testing.iec_bench import BERLIN, LONDON, PASSWORD, READOUT, Meter, Test, all_read, data_message, days
 
 CAPTURES = Path(__file__).parent / "captures"
 

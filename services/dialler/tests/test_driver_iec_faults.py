@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mts_common.messages import FailureKind, Section, SectionState
-from mts_dialler.drivers.iec_bench import PASSWORD, READOUT, Meter, Test, all_read, data_message, days, framed
-from mts_dialler.drivers.testing import Reply
 from mts_dialler.errors import (
     BadCredentials,
     CallTooLong,
@@ -16,6 +14,8 @@ from mts_dialler.errors import (
     MeterSilent,
     SilentAtPassword,
 )
+from mts_dialler.testing.answering import Reply
+from mts_dialler.testing.iec_bench import PASSWORD, READOUT, Meter, Test, all_read, data_message, days, framed
 
 
 async def test_a_password_is_given_once_before_the_first_command_and_is_struck_out_of_the_trace() -> None:

@@ -44,7 +44,7 @@ class AnsweringChannel:
             self._replies.insert(0, reply[max_bytes:])
         return reply[:max_bytes]
 
-    async def write(self, data: bytes, seconds: float) -> None:  # noqa: ARG002 - never waits
+    async def write(self, data: bytes, seconds: float) -> None:
         message = self._codec.decode(data)
         self.sent.append(message)
         for reply in self._answer(message):

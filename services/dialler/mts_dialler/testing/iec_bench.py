@@ -12,11 +12,11 @@ from mts_common.messages import Section, SectionState, SurveyChannel
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.iec62056_21 import Iec6205621Driver
 from mts_dialler.drivers.registry import DRIVERS
-from mts_dialler.drivers.testing import AnsweringChannel, Reply
 from mts_dialler.errors import DiallerError
 from mts_dialler.line import Line
 from mts_dialler.protocols.iec62056_21.framing import block_check
 from mts_dialler.testing import ManualClock
+from mts_dialler.testing.answering import AnsweringChannel, Reply
 
 LONDON = ZoneInfo("Europe/London")
 BERLIN = ZoneInfo("Europe/Berlin")

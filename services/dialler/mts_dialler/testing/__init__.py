@@ -72,7 +72,7 @@ class ScriptedChannel:
             self._script.insert(0, step[max_bytes:])
         return step[:max_bytes]
 
-    async def write(self, data: bytes, seconds: float) -> None:  # noqa: ARG002 - never waits
+    async def write(self, data: bytes, seconds: float) -> None:
         if self.closed:
             raise LineDropped("the connection was closed")
         self.sent.append(data)

@@ -12,13 +12,13 @@ import pytest
 from mts_common.messages import RegisterReading, Section, SectionState
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.edmi import ATLAS, EdmiDriver
-from mts_dialler.drivers.edmi_testing import ScriptedMeter, long, single, text, word
-from mts_dialler.drivers.testing import AnsweringChannel, Reply
 from mts_dialler.errors import DiallerError
 from mts_dialler.line import Line, LineLimits
 from mts_dialler.protocols.edmi.frame import FrameReader, Packet
 from mts_dialler.protocols.parity import CharacterFormat
 from mts_dialler.testing import ManualClock
+from mts_dialler.testing.answering import AnsweringChannel, Reply
+from mts_dialler.testing.edmi_meter import ScriptedMeter, long, single, text, word
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -1,6 +1,5 @@
 """A DLMS meter for tests of the driver: its attributes are given as encoded values, its habits as fields."""
 
-# ruff: noqa: S101 - a test's meter may say that it was misused
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -7,13 +7,13 @@ import struct
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from mts_dialler.drivers.testing import Reply
 from mts_dialler.protocols.elster.security import answer
 from mts_dialler.protocols.iec62056_21.framing import block_check
+from mts_dialler.testing.answering import Reply
 
 NOW = datetime(2024, 11, 5, 12, 0, 30, tzinfo=UTC)
 SEED = "FD2BA0E29731D230"
-PASSWORD = "ABCDEFGH"  # noqa: S105 - of a meter that there is not
+PASSWORD = "ABCDEFGH"
 PLAIN = "/GEC5090100140400@000"
 EXTENDED = "/GEC5090100260200@000"
 OPEN = {"795", "798"}

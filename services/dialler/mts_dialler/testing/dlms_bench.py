@@ -12,9 +12,7 @@ from mts_common.messages import MeterData, Section, SectionState, SurveyReading
 from mts_dialler.drivers import dlms_types
 from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
 from mts_dialler.drivers.dlms import DlmsDriver
-from mts_dialler.drivers.dlms_testing import HdlcEnd, Key, ScriptedMeter, WrapperEnd
 from mts_dialler.drivers.dlms_types import MeterProfile
-from mts_dialler.drivers.testing import AnsweringChannel, Reply
 from mts_dialler.errors import DiallerError
 from mts_dialler.line import Line, LineLimits
 from mts_dialler.protocols.cosem import date_time
@@ -23,6 +21,8 @@ from mts_dialler.protocols.cosem.values import Reader, array, octet_string, stru
 from mts_dialler.protocols.hdlc.frame import Frame, client_address, server_address
 from mts_dialler.protocols.parity import CharacterFormat
 from mts_dialler.testing import ManualClock
+from mts_dialler.testing.answering import AnsweringChannel, Reply
+from mts_dialler.testing.dlms_meter import HdlcEnd, Key, ScriptedMeter, WrapperEnd
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mts_dialler.drivers.testing import Reply
 from mts_dialler.protocols.edmi.frame import ATTENTION, FrameReader, Packet, encode
+from mts_dialler.testing.answering import Reply
 
 ACK = b"\x06"
 UNKNOWN, NOT_FOUND, DENIED, NOT_READY, NOT_LOGGED_IN = 2, 3, 4, 7, 9
