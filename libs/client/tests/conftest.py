@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 import pytest
@@ -46,27 +46,43 @@ def mts() -> FakeMts:
     return FakeMts()
 
 
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Client = TypeVar("Client", bound=Closable)
+Either = Callable[..., Any]
 MakeClient = Callable[..., AsyncMtsClient]
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
-async def make_client(request: pytest.FixtureRequest, mts: FakeMts, clock: Clock) -> AsyncIterator[MakeClient]:
-    """Makes clients of `mts` with both tokens; keyword arguments replace the client's."""
+async def either(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Either]:
+    """Makes clients of the first or the second class in turn; the blocking one's methods are awaited too."""
     made: list[Callable[[], Awaitable[None]]] = []
 
-    def make(**changed: Any) -> AsyncMtsClient:
-        given = {"url": URL, "token": TOKEN, "admin_token": ADMIN_TOKEN, "transport": mts.transport(), **changed}
+    def make(blocking: Callable[..., Any], asynchronous: Callable[..., Client], **given: Any) -> Client:
         if request.param == "asyncio":
-            client = AsyncMtsClient(sleep=clock.sleep_async, monotonic=clock.monotonic, **given)
+            client = asynchronous(sleep=clock.sleep_async, monotonic=clock.monotonic, **given)
         else:
-            blocking = MtsClient(sleep=clock.sleep, monotonic=clock.monotonic, **given)
-            client = cast("AsyncMtsClient", Awaited(blocking))
+            client = cast("Client", Awaited(blocking(sleep=clock.sleep, monotonic=clock.monotonic, **given)))
         made.append(client.close)
         return client
 
     yield make
     for close in made:
         await close()
+
+
+@pytest.fixture
+def make_client(either: Either, mts: FakeMts) -> MakeClient:
+    """Makes clients of `mts` with both tokens; keyword arguments replace the client's."""
+
+    def make(**changed: Any) -> AsyncMtsClient:
+        given = {"url": URL, "token": TOKEN, "admin_token": ADMIN_TOKEN, "transport": mts.transport(), **changed}
+        client: AsyncMtsClient = either(MtsClient, AsyncMtsClient, **given)
+        return client
+
+    return make
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +14,6 @@ import pytest
 from mts_client import BadRequest, NotConfigured, NotFound, UnexpectedAnswer
 from mts_client.carbontrack import AsyncCarbonTrackClient, CarbonTrackClient
 from mts_client.carbontrack.testing import DISTRIBUTOR, PASSWORD, USER, FakeCarbonTrack
-from mts_client.testing import Awaited
 
 URL = "https://mts.test/MTS"
 DEVICE = "8796541235874587"
@@ -31,26 +30,15 @@ def service() -> FakeCarbonTrack:
     return service
 
 
-@pytest.fixture(params=["blocking", "asyncio"])
-async def make_client(
-    request: pytest.FixtureRequest, service: FakeCarbonTrack, clock: Any
-) -> AsyncIterator[MakeClient]:
+@pytest.fixture
+def make_client(either: Callable[..., AsyncCarbonTrackClient], service: FakeCarbonTrack) -> MakeClient:
     """Makes clients of `service`; keyword arguments replace the client's."""
-    made: list[Callable[[], Awaitable[None]]] = []
 
     def make(**changed: Any) -> AsyncCarbonTrackClient:
         given = {"url": URL, "user": USER, "password": PASSWORD, "transport": service.transport(), **changed}
-        if request.param == "asyncio":
-            client = AsyncCarbonTrackClient(sleep=clock.sleep_async, monotonic=clock.monotonic, **given)
-        else:
-            blocking = CarbonTrackClient(sleep=clock.sleep, monotonic=clock.monotonic, **given)
-            client = cast("AsyncCarbonTrackClient", Awaited(blocking))
-        made.append(client.close)
-        return client
+        return either(CarbonTrackClient, AsyncCarbonTrackClient, **given)
 
-    yield make
-    for close in made:
-        await close()
+    return make
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from mts_client import Modified, NotConfigured, NotFound, RateLimited, RetryPoli
 from mts_client.cli.session import ExitCode
 from mts_client.contracts import AsyncContractsClient, ContractsClient
 from mts_client.contracts.testing import PASSWORD, USER, FakeContracts
-from mts_client.testing import URL, Awaited
+from mts_client.testing import URL
 
 MakeClient = Callable[..., AsyncContractsClient]
 Run = Callable[..., Result]
@@ -39,24 +39,15 @@ def service() -> FakeContracts:
     return service
 
 
-@pytest.fixture(params=["blocking", "asyncio"])
-async def make_client(request: pytest.FixtureRequest, service: FakeContracts, clock: Any) -> AsyncIterator[MakeClient]:
+@pytest.fixture
+def make_client(either: Callable[..., AsyncContractsClient], service: FakeContracts) -> MakeClient:
     """Makes clients of `service`; keyword arguments replace the client's."""
-    made: list[Callable[[], Awaitable[None]]] = []
 
     def make(**changed: Any) -> AsyncContractsClient:
         given = {"url": URL, "user": USER, "password": PASSWORD, "transport": service.transport(), **changed}
-        if request.param == "asyncio":
-            client = AsyncContractsClient(sleep=clock.sleep_async, monotonic=clock.monotonic, **given)
-        else:
-            blocking = ContractsClient(sleep=clock.sleep, monotonic=clock.monotonic, **given)
-            client = cast("AsyncContractsClient", Awaited(blocking))
-        made.append(client.close)
-        return client
+        return either(ContractsClient, AsyncContractsClient, **given)
 
-    yield make
-    for close in made:
-        await close()
+    return make
 
 
 @pytest.fixture
