@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,18 +10,10 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-from cryptography.fernet import Fernet
 
 from mts_client.carbontrack import CarbonTrackClient
-from mts_common.database import migrate, open_pool, transaction
-from mts_gateway.registry.seed import read_seed
-from mts_gateway.testing import RunningGateway, make_certificate, make_settings
-from mts_stack.fixtures import fresh_database, fresh_vhost
+from mts_gateway.testing import RunningGateway
 from mts_stack.paths import ROOT
-from mts_stack.postgres import RoleUrls
-from mts_stack.rabbitmq import vhost_url
-from mts_stack.seed import load
-from mts_stack.servers import Servers
 
 EXAMPLE = ROOT / "examples" / "registry-seed.json"
 D1 = "7d0f1d0e-1111-4a6b-9c1e-000000000001"
@@ -35,30 +26,6 @@ CREDENTIALS = {"UserID": "sunco", "Password": "s3cret-Sun"}
 OWN = [{"ID": D1, "UserName": "sunco"}]
 DAY = {"DeviceID": ADA, "FromUTCDate": "2024-01-01T00:00:00Z", "ToUTCDate": "2024-01-01T01:30:00Z"}
 MONTH = {"DeviceID": BULK, "FromUTCDate": "2024-02-01", "ToUTCDate": "2024-03-01"}
-
-
-async def prepare(roles: RoleUrls) -> None:
-    await migrate(roles.url("gateway"), "gateway", "mts_gateway")
-    await migrate(roles.url("results"), "results", "mts_results")
-    seed = read_seed(EXAMPLE.read_bytes(), datetime.now(UTC).date())
-    async with open_pool(roles.admin_url, "test", 2) as pool, transaction(pool) as owner:
-        await load(owner, seed)
-
-
-@pytest.fixture(scope="module")
-def gateway(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with fresh_database(servers) as roles, fresh_vhost(servers) as management:
-        asyncio.run(prepare(roles))
-        cert, key = make_certificate(tmp_path_factory.mktemp("tls"))
-        settings = make_settings(
-            roles,
-            amqp_url=vhost_url(servers.amqp_url, management.vhost),
-            meter_keys=Fernet.generate_key().decode(),
-            tls_cert=cert,
-            tls_key=key,
-        )
-        with RunningGateway(settings) as gateway:
-            yield gateway
 
 
 @pytest.fixture(scope="module")

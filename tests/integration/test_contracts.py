@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 
 from mts_client import Modified, NotFound, Unauthorized
 from mts_client.contracts import ContractsClient
-from mts_common.database import migrate, open_pool, transaction
-from mts_gateway.registry.seed import load_seed, read_seed
-from mts_gateway.testing import RunningGateway, make_certificate, make_settings
-from mts_gateway.users import Passwords
-from mts_stack.fixtures import fresh_database, fresh_vhost
-from mts_stack.paths import ROOT
-from mts_stack.postgres import RoleUrls
-from mts_stack.rabbitmq import vhost_url
-from mts_stack.servers import Servers
+from mts_gateway.testing import RunningGateway
 
 CONTRACT, METER = 300100568130910, 300100568130911
-
-
-async def prepare(roles: RoleUrls) -> None:
-    await migrate(roles.url("gateway"), "gateway", "mts_gateway")
-    seed = read_seed((ROOT / "examples" / "registry-seed.json").read_bytes(), datetime.now(UTC).date())
-    async with open_pool(roles.url("gateway"), "test", 2) as pool, transaction(pool) as connection:
-        await load_seed(connection, seed, Passwords(), "44")
-
-
-@pytest.fixture(scope="module")
-def gateway(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with fresh_database(servers) as roles, fresh_vhost(servers) as management:
-        asyncio.run(prepare(roles))
-        cert, key = make_certificate(tmp_path_factory.mktemp("tls"))
-        settings = make_settings(
-            roles,
-            amqp_url=vhost_url(servers.amqp_url, management.vhost),
-            meter_keys=Fernet.generate_key().decode(),
-            tls_cert=cert,
-            tls_key=key,
-        )
-        with RunningGateway(settings) as gateway:
-            yield gateway
 
 
 def test_the_sdk_reads_and_changes_contracts(gateway: RunningGateway) -> None:
