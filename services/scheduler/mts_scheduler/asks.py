@@ -6,12 +6,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mts_common import database
 from mts_common.messages import CallGrant, CallWant, Transport
+from mts_common.pulse import Pulse, Pulses
 
 POLL_SECONDS = 0.2
+CLAIM_SECONDS = 180.0  # more than the statements of one claim can take together
 MAX_WAIT_SECONDS = 30.0
 
 Claim = Callable[[CallWant], Awaitable[CallGrant | None]]
@@ -34,8 +37,9 @@ class Asks:
     is under way. If a claim fails, its ask gets no answer: the dialler asks again by the same nonce.
     """
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim, pulses: Pulses | None = None) -> None:
         self._claim = claim
+        self._pulses = pulses or Pulses()
         self._parked: dict[tuple[Transport, str], deque[_Ask]] = {}
         self._bell = asyncio.Event()
 
@@ -66,19 +70,19 @@ class Asks:
 
     async def run(self) -> None:
         """Hand out work until cancelled: when woken, and by a poll, since other schedulers make work too."""
-        while True:
-            self._bell.clear()
-            for key, queue in list(self._parked.items()):
-                await self._hand_out(queue)
-                if not queue:
-                    del self._parked[key]
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._bell.wait()
-            except TimeoutError:
-                pass
+        with self._pulses.part("asks") as pulse:
+            while True:
+                self._bell.clear()
+                for key, queue in list(self._parked.items()):
+                    await self._hand_out(queue, pulse)
+                    if not queue:
+                        del self._parked[key]
+                pulse.within(POLL_SECONDS + CLAIM_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._bell.wait()
 
-    async def _hand_out(self, queue: deque[_Ask]) -> None:
+    async def _hand_out(self, queue: deque[_Ask], pulse: Pulse) -> None:
         """Claim for asks of one kind in turn, until there is nothing for one, which then comes last the next time.
 
         A new ask and one that has waited long enough are always claimed for, as they may have been granted already.
@@ -88,6 +92,7 @@ class Asks:
             over = ask.until <= asyncio.get_running_loop().time()
             if exhausted and not (ask.new or over) and not ask.answer.done():
                 continue
+            pulse.within(CLAIM_SECONDS)
             if await self._settle(ask, over):
                 queue.remove(ask)
             else:

@@ -70,7 +70,7 @@ async def _run_parts(
 ) -> None:
     relay = Relay(pool, OUTBOX, broker.publisher, pulses)
     grants = Grants(pool, settings)
-    asks = Asks(grants.claim)
+    asks = Asks(grants.claim, pulses)
 
     def changed() -> None:
         relay.wake()

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from mts_common.messages import CallGrant, CallWant, GrantedCall, Transport
-from mts_scheduler.asks import Asks
+from mts_common.pulse import Pulses
+from mts_scheduler.asks import CLAIM_SECONDS, Asks
 
 
 class Work:
@@ -143,3 +144,24 @@ async def test_an_ask_without_work_does_not_keep_others_of_its_kind_from_theirs(
         waiting.cancel()
         running.cancel()
     assert len(other.result()[0].calls) == 1
+
+
+async def test_a_claim_that_never_ends_is_told_of() -> None:
+    now, claimed, never = [0.0], asyncio.Event(), asyncio.Event()
+    pulses = Pulses(lambda: now[0])
+
+    async def hang(_: CallWant) -> CallGrant | None:
+        claimed.set()
+        await never.wait()
+        return None
+
+    asks = Asks(hang, pulses)
+    async with asyncio.timeout(8), asyncio.TaskGroup() as group:
+        running = group.create_task(asks.run(), name="asks")
+        waiting = group.create_task(asks.serve([want()]), name="waiting")
+        await claimed.wait()
+        assert pulses.stuck() == []
+        now[0] = CLAIM_SECONDS + 1
+        assert pulses.stuck() == ["asks"]
+        waiting.cancel()
+        running.cancel()
