@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
 import signal
 import ssl
@@ -14,10 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import cast
 
 import httpx
 from cryptography.fernet import Fernet
 
+from mts_common.database import Statements, open_pool
+from mts_gateway.clients import DEFAULT_VALID_DAYS, Clients, NewToken
 from mts_stack.postgres import ROLES, RoleUrls
 from mts_stack.processes import Process, StackFault, free_ports
 from mts_stack.tls import Tls
@@ -202,12 +205,14 @@ class Services:
 
     def create_tokens(self, client_name: str) -> tuple[str, str]:
         """Register a client of the API with two tokens: one of scope `mts`, one of scope `admin`."""
-        client = str(json.loads(self.run_command("gateway", "client", "create", client_name))["clientId"])
+        return asyncio.run(self._create_tokens(client_name))
 
-        def create(scope: str) -> str:
-            answer = self.run_command("gateway", "token", "create", "--client", client, "--scope", scope)
-            return str(json.loads(answer)["token"])
-
-        with ThreadPoolExecutor(2, "tokens") as threads:
-            user, admin = threads.map(create, ("mts", "admin"))
+    async def _create_tokens(self, client_name: str) -> tuple[str, str]:
+        async with open_pool(self.database.url("gateway"), "mts-stack tokens", 2) as pool:
+            clients = Clients(pool, Statements("mts_gateway"))
+            client = cast("int", (await clients.create_client(client_name))["clientId"])
+            user, admin = [
+                str((await clients.create_token(NewToken(client, (scope,), DEFAULT_VALID_DAYS, "grouped")))["token"])
+                for scope in ("mts", "admin")
+            ]
         return user, admin
