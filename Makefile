@@ -58,8 +58,7 @@ faults: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@printf '%s\n' $(PACKAGES) | xargs -P 2 -I PACKAGE \
-		sh -c 'echo "mypy PACKAGE"; exec $(BIN)/mypy --cache-dir .mypy_cache/PACKAGE PACKAGE'
+	@for package in $(PACKAGES); do echo "mypy $$package"; $(BIN)/mypy $$package || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/local/check_rules.py
 
