@@ -101,6 +101,7 @@ class Release:
             self._begin()
             with MtsClient(description.gateway, other, trust=self._stack.services.trust) as client:
                 released, singles = self._until_done(client)
+                quiet = self._alone(client)
         finally:
             for process in self._processes:
                 process.stop()
@@ -110,6 +111,7 @@ class Release:
             ("released", f"{released:.0f} s, {self._tests / released:,.0f} tests/s"),
             *self._calls(),
             (f"{SINGLES} single immediate tests of another client started after", _seconds(self._waits(singles))),
+            ("the same once nothing else was queued", _seconds(self._waits(quiet))),
             *((f"memory of {name}", f"{a:.0f} → {b:.0f} MiB") for name, a, b in self.memory.growth()),
         ]
         return measured, list(self._faults())
@@ -168,6 +170,15 @@ class Release:
             if len(singles) < SINGLES and done > self._tests * (1 + len(singles)) / (SINGLES + 2):
                 singles.append(client.test_request(_test(10**6 + len(singles), immediate=True)))
             time.sleep(LOOK_SECONDS)
+
+    def _alone(self, client: MtsClient) -> list[int]:
+        """Single tests, one after the other, of a system that has nothing else to do."""
+        before, singles = self._counts()["completed"], list[int]()
+        for number in range(SINGLES):
+            singles.append(client.test_request(_test(2 * 10**6 + number, immediate=True)))
+            if not wait_until(lambda: self._counts()["completed"] == before + len(singles), HELD_SECONDS):
+                raise SystemExit("a single test was not done in time")
+        return singles
 
     # --- what came of it
 
