@@ -3,7 +3,6 @@
 # ruff: noqa: DTZ001 - meters show wall clocks without a zone
 from __future__ import annotations
 
-import gzip
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mts_common.messages import FailureKind, RegisterCategory, Section, SectionState, SurveyChannel
-from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
-from mts_dialler.drivers.registry import DRIVERS
+from mts_common.messages import FailureKind, RegisterCategory, Section, SectionState
+from mts_dialler.drivers.base import SurveyRange
 from mts_dialler.errors import (
     BadCredentials,
-    DiallerError,
     FrameGarbled,
     LineDropped,
     MeterRefused,
@@ -27,7 +24,7 @@ from mts_dialler.errors import (
 from mts_dialler.line import Line
 from mts_dialler.protocols.elster.security import answer
 from mts_dialler.testing import ManualClock
-from mts_dialler.testing.answering import AnsweringChannel, Reply
+from mts_dialler.testing.answering import Reply
 from mts_dialler.testing.elster_meter import (
     EXTENDED,
     NOW,
@@ -42,48 +39,17 @@ from mts_dialler.testing.elster_meter import (
     record,
     seconds,
 )
+from mts_dialler.testing.reading import Reading, all_read
 
 LONDON = ZoneInfo("Europe/London")
 UTC_ZONE = ZoneInfo("UTC")
 
 
-class Test:
-    """A driver, a meter, and what came of it."""
-
-    __test__ = False
+class Test(Reading):
+    """One test of an A1700."""
 
     def __init__(self, meter: Callable[[bytes], list[Reply]], **terms: object) -> None:
-        self.clock = ManualClock(NOW)
-        self.channel = AnsweringChannel(self.clock, meter)
-        self.line = Line(self.channel, clock=self.clock)
-        self.report = ReportBuilder()
-        given = {"test_id": 1, "meter_type": "ELSTERA1700", "password": PASSWORD} | terms
-        self.terms = Terms(**given)  # type: ignore[arg-type]
-        self.error: DiallerError | None = None
-
-    async def run(self) -> Test:
-        driver = DRIVERS["ELSTERA1700"]
-        try:
-            await driver.read(self.line, self.terms, self.report)
-        except DiallerError as error:
-            self.error = error
-        self.wanted = driver.sections(self.terms)
-        self.sections = self.report.sections(self.wanted, str(self.error))
-        return self
-
-    @property
-    def states(self) -> dict[Section, SectionState]:
-        return {section: result.state for section, result in self.sections.items()}
-
-    def registers(self) -> dict[str, object]:
-        return {r.name: r.number if r.number is not None else r.text for r in self.report.registers}
-
-    def survey(self) -> dict[str, SurveyChannel]:
-        return {channel.name: channel for channel in self.report.data().survey}
-
-
-def all_read(test: Test) -> bool:
-    return test.error is None and set(test.states.values()) == {SectionState.READ} and test.states.keys() == test.wanted
+        super().__init__(meter, NOW, **({"meter_type": "ELSTERA1700", "password": PASSWORD} | terms))
 
 
 def half_hours(start: datetime, count: int, zone: ZoneInfo) -> list[tuple[datetime, bytes]]:
@@ -230,7 +196,7 @@ async def test_an_identity_that_makes_no_sense_costs_its_section_alone() -> None
 async def test_the_password_is_answered_once_and_neither_it_nor_the_answer_is_in_the_trace() -> None:
     meter = Meter()
     test = await Test(meter).run()
-    trace = gzip.decompress(test.line.trace.render()).decode()
+    trace = test.trace()
     assert meter.answers == 1
     assert b"P2" in test.channel.sent[2]
     for secret in (PASSWORD, answer(PASSWORD, SEED)):

@@ -15,7 +15,8 @@ from mts_dialler.drivers import iec_types
 from mts_dialler.drivers.registry import DRIVERS
 from mts_dialler.line import Line
 from mts_dialler.testing.answering import AnsweringChannel, Reply
-from mts_dialler.testing.iec_bench import BERLIN, LONDON, PASSWORD, READOUT, Meter, Test, all_read, data_message, days
+from mts_dialler.testing.iec_bench import BERLIN, LONDON, PASSWORD, READOUT, Meter, Test, data_message, days
+from mts_dialler.testing.reading import all_read
 
 CAPTURES = Path(__file__).parent / "captures"
 

@@ -15,7 +15,8 @@ from mts_dialler.errors import (
     SilentAtPassword,
 )
 from mts_dialler.testing.answering import Reply
-from mts_dialler.testing.iec_bench import PASSWORD, READOUT, Meter, Test, all_read, data_message, days, framed
+from mts_dialler.testing.iec_bench import PASSWORD, READOUT, Meter, Test, data_message, days, framed
+from mts_dialler.testing.reading import all_read
 
 
 async def test_a_password_is_given_once_before_the_first_command_and_is_struck_out_of_the_trace() -> None:

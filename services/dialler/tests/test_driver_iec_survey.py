@@ -14,7 +14,8 @@ from mts_common.messages import Section, SectionState
 from mts_dialler.drivers.base import SurveyRange
 from mts_dialler.errors import LineDropped, MeterRefused
 from mts_dialler.testing.answering import Reply
-from mts_dialler.testing.iec_bench import BERLIN, LONDON, PASSWORD, Meter, Test, all_read, days, framed, half_hours
+from mts_dialler.testing.iec_bench import BERLIN, LONDON, PASSWORD, Meter, Test, days, framed, half_hours
+from mts_dialler.testing.reading import all_read
 
 UTC_ZONE = ZoneInfo("UTC")
 

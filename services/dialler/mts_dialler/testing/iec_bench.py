@@ -3,20 +3,14 @@
 # ruff: noqa: DTZ007 - meters show wall clocks without a zone
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mts_common.messages import Section, SectionState, SurveyChannel
-from mts_dialler.drivers.base import ReportBuilder, SurveyRange, Terms
-from mts_dialler.drivers.iec62056_21 import Iec6205621Driver
-from mts_dialler.drivers.registry import DRIVERS
-from mts_dialler.errors import DiallerError
-from mts_dialler.line import Line
+from mts_dialler.drivers.base import SurveyRange
 from mts_dialler.protocols.iec62056_21.framing import block_check
-from mts_dialler.testing import ManualClock
-from mts_dialler.testing.answering import AnsweringChannel, Reply
+from mts_dialler.testing.answering import Reply
+from mts_dialler.testing.reading import Reading
 
 LONDON = ZoneInfo("Europe/London")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -118,47 +112,12 @@ class Meter:
         return self._last
 
 
-class Test:
-    """A driver, a meter, and what came of it."""
-
-    __test__ = False
+class Test(Reading):
+    """One test of an IEC meter."""
 
     def __init__(self, meter: Callable[[bytes], list[Reply]], **terms: object) -> None:
-        self.meter = meter
-        self.clock = ManualClock(NOW)
-        self.channel = AnsweringChannel(self.clock, meter)
-        self.line = Line(self.channel, clock=self.clock)
-        self.report = ReportBuilder()
-        self.terms = Terms(**({"test_id": 1, "meter_type": "LG_E650_IEC"} | terms))  # type: ignore[arg-type]
-        self.error: DiallerError | None = None
-
-    async def run(self, driver: Iec6205621Driver | None = None) -> Test:
-        reader = driver or DRIVERS[self.terms.meter_type]
-        try:
-            await reader.read(self.line, self.terms, self.report)
-        except DiallerError as error:
-            self.error = error
-        self.wanted = reader.sections(self.terms)
-        self.sections = self.report.sections(self.wanted, str(self.error))
-        return self
-
-    @property
-    def states(self) -> dict[Section, SectionState]:
-        return {section: result.state for section, result in self.sections.items()}
-
-    def registers(self) -> dict[str, object]:
-        return {r.name: r.number if r.number is not None else r.text for r in self.report.registers}
-
-    def survey(self) -> dict[str, SurveyChannel]:
-        return {channel.name: channel for channel in self.report.data().survey}
-
-    def trace(self) -> str:
-        return gzip.decompress(self.line.trace.render()).decode()
+        super().__init__(meter, NOW, **({"meter_type": "LG_E650_IEC"} | terms))
 
 
 def days(count: int, start: datetime = datetime(2024, 11, 1, tzinfo=UTC)) -> SurveyRange:
     return SurveyRange(start, start + timedelta(days=count))
-
-
-def all_read(test: Test) -> bool:
-    return test.error is None and set(test.states.values()) == {SectionState.READ} and test.states.keys() == test.wanted
