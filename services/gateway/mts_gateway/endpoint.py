@@ -16,6 +16,8 @@ from uuid import UUID
 from fastapi import Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry import trace
 from starlette.types import Receive, Scope
 
 from mts_gateway import refusals
@@ -30,6 +32,11 @@ LARGE_BODIES_OF_ONE = 2  # client, which may send them as slowly as it likes
 QUERY = "mts.query"  # of the ASGI scope
 
 Result = TypeVar("Result")
+
+
+def traced() -> TelemetryConfig:
+    """How FastAPI traces and measures requests: it follows the caller's trace even where no collector is set."""
+    return {"tracer_provider": trace.get_tracer_provider(), "operation_spans": False}
 
 
 class AdmitsCalls(Protocol):

@@ -66,11 +66,11 @@ class NotPrimary(Exception):
 class Gateway:
     """All parts of one gateway process over an open pool and broker."""
 
-    def __init__(self, settings: GatewaySettings, pool: Pool, broker: Broker) -> None:
+    def __init__(self, settings: GatewaySettings, pool: Pool, broker: Broker, pulses: Pulses) -> None:
         self._settings = settings
         self._pool = pool
         self._broker = broker
-        self.pulses = Pulses()
+        self.pulses = pulses
         self._own = Statements("mts_gateway")
         self._views = Statements("mts_gateway.results")
         outbox = Outbox(SCHEMA)
@@ -173,8 +173,11 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, on_started: Callab
                 settings.postgres_url.get_secret_value(), "mts-gateway", settings.pool_size, settings.statement_seconds
             )
         )
-        broker = await open_things.enter_async_context(Broker(settings.amqp_url.get_secret_value(), "mts-gateway"))
-        gateway = Gateway(settings, pool, broker)
+        pulses = Pulses()
+        broker = await open_things.enter_async_context(
+            Broker(settings.amqp_url.get_secret_value(), "mts-gateway", pulses)
+        )
+        gateway = Gateway(settings, pool, broker, pulses)
         await gateway.check()
         server = _Server(_server_config(settings, gateway.app), on_started)
         drained = asyncio.Event()

@@ -14,7 +14,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
-from opentelemetry import trace
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
@@ -22,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from mts_common import database
 from mts_gateway import refusals
 from mts_gateway.batcher import Overloaded
-from mts_gateway.endpoint import QUERY, AdmitsCalls, Bounds
+from mts_gateway.endpoint import QUERY, AdmitsCalls, Bounds, traced
 from mts_gateway.fields import MalformedQuery
 from mts_gateway.refusals import Refused
 from mts_gateway.render import to_json
@@ -80,8 +79,7 @@ def application(
         openapi_url=None,  # FastAPI would serve the document without a charset; `routes_service` does
         redirect_slashes=False,
         exception_handlers=_HANDLERS,
-        # With a provider given, the caller's trace is followed even where no collector is set.
-        telemetry={"tracer_provider": trace.get_tracer_provider(), "operation_spans": False},
+        telemetry=traced(),
     )
     app.openapi = lambda: dict(document)  # type: ignore[method-assign]
     app.state.admission = admission

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
+import pytest
 
 from mts_common import metrics
 from mts_gateway.testing import Credentials, RunningGateway, Store
+from mts_gateway.testing.contract_api import CONTRACTS
 from mts_stack.scrapes import Scrape
 
 LEAST = {"meterType": "ELSTERA1700", "remoteAddress": "07777000000"}
 LONG = 2_000_000_000
+SECONDS = 20.0
+TEMPLATE = "/fscmRestApi/resources/{version}/assetWarrantyContracts"
 
 Metered = Callable[[], Scrape]
+
+
+def timed(metered: Metered, count: float, labels: Mapping[str, str]) -> Scrape:
+    """What is shown once so many requests were measured, which they are after they are answered."""
+    deadline = time.monotonic() + SECONDS
+    while (shown := metered()).value(metrics.HTTP_DURATION, **labels) < count:
+        assert time.monotonic() < deadline, "the request was not measured in time"
+    assert shown.value(metrics.HTTP_DURATION, **labels) == count
+    return shown
 
 
 def test_accepted_tests_are_counted_by_client_lane_and_transport(
@@ -55,9 +68,30 @@ def test_requests_are_timed_by_route_and_status_and_no_query_is_a_label(api: htt
     labels = {"http_route": "/MTS/test-status", "http_response_status_code": "400"}
     before = metered().value(metrics.HTTP_DURATION, **labels)
     api.get("/MTS/test-status", params={"testId": "nosuchtest"})
-    shown = metered()
-    assert shown.value(metrics.HTTP_DURATION, **labels) == before + 1
-    assert "nosuchtest" not in shown.text
+    assert "nosuchtest" not in timed(metered, before + 1, labels).text
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/fscmRestApi/resources", "/fscmRestApi/resources"),
+        (f"{CONTRACTS}/describe", f"{TEMPLATE}/describe"),
+        (f"{CONTRACTS}/1", f"{TEMPLATE}/{{contractId}}"),
+        (
+            f"{CONTRACTS}/1/child/contractMeters/2",
+            f"{TEMPLATE}/{{contractId}}/child/contractMeters/{{contractMeterId}}",
+        ),
+        ("/ctapi/Customer", "/ctapi/customer"),
+    ],
+)
+def test_requests_of_the_neighbours_apis_are_timed_too(
+    gateway: RunningGateway, metered: Metered, path: str, route: str
+) -> None:
+    labels = {"http_route": route, "http_response_status_code": "401"}
+    before = metered().value(metrics.HTTP_DURATION, **labels)
+    with gateway.neighbour() as anybody:
+        assert anybody.get(path, params={"q": "nosuchthing"}).status_code == 401
+    assert "nosuchthing" not in timed(metered, before + 1, labels).text
 
 
 def test_the_levels_of_the_gateways_tables_are_shown(
@@ -70,7 +104,7 @@ def test_the_levels_of_the_gateways_tables_are_shown(
         store.run(
             "UPDATE gateway.test SET received_at = now() - interval '1 hour' WHERE client_id = $1", owner.client_id
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS
         while metered().value(metrics.UNSETTLED_AGE, mts_schema="gateway") < 3600:
             assert time.monotonic() < deadline, "the age was not shown in time"
             time.sleep(0.05)

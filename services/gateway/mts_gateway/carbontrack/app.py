@@ -15,7 +15,6 @@ from typing import Any
 
 import asyncpg
 from fastapi import FastAPI, Request, Response
-from opentelemetry import trace
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,7 +32,7 @@ from mts_gateway.carbontrack.reading import Reading
 from mts_gateway.carbontrack.records import Records
 from mts_gateway.carbontrack.reply import refuse
 from mts_gateway.carbontrack.tokens import Tokens
-from mts_gateway.endpoint import QUERY, Bounds
+from mts_gateway.endpoint import QUERY, Bounds, traced
 from mts_gateway.refusals import Refused
 from mts_gateway.settings import GatewaySettings
 from mts_gateway.users import Users
@@ -69,7 +68,7 @@ class CarbonTrack:
             openapi_url=None,
             redirect_slashes=False,
             exception_handlers=_HANDLERS,
-            telemetry={"tracer_provider": trace.get_tracer_provider(), "operation_spans": False},
+            telemetry=traced(),
         )
         app.state.bounds = bounds
         app.state.principals = Principals(pool, self._sql, users, tokens)

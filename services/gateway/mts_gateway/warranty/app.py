@@ -12,17 +12,17 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from http import HTTPStatus
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mts_common import database
 from mts_common.database import Pool
 from mts_gateway.admission import Admission
 from mts_gateway.batcher import Overloaded
-from mts_gateway.endpoint import ApiRequest, Bounds
+from mts_gateway.endpoint import QUERY, ApiRequest, Bounds, traced
 from mts_gateway.refusals import Refused
 from mts_gateway.render import to_json
 from mts_gateway.strict_json import MalformedBody
@@ -49,9 +49,23 @@ def application(
 ) -> ASGIApp:
     """The ASGI application. Links begin with `public_url`, or with what the client has asked."""
     api = _Api(Callers(pool, users, admission), Reads(pool), Writes(pool), public_url, trust_proxy=trust_proxy)
-    app = Starlette(routes=[Route("/{path:path}", api)])
+    routes: list[BaseRoute] = [Route(template, api) for template in (*targets.TEMPLATES, "/{path:path}")]
+    app = FastAPI(routes=routes, openapi_url=None, redirect_slashes=False, telemetry=traced())
     app.state.bounds = bounds
-    return app
+    return _Entrance(app)
+
+
+class _Entrance:
+    """Lets FastAPI, which reads and traces more than this API uses, see no query, no cookie and no baggage."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = [header for header in scope["headers"] if header[0] not in _UNUSED]
+        inner = {**scope, "headers": headers, "query_string": b"", QUERY: scope["query_string"]}
+        await self._app(inner, receive, send)
 
 
 class _Api:
@@ -120,7 +134,7 @@ class _Api:
         if method in ("POST", "PATCH"):
             negotiation.check_body_type(request.headers.get("content-type"))
         negotiation.check_framework(request.headers.get(_FRAMEWORK))
-        given = read_query(request.scope["query_string"])
+        given = read_query(request.query)
         body = await request.json() if method in ("POST", "PATCH") else None
         answer = await self._handlers[target.place, method](replace(asked, given=given, body=body))
         if answer.body is None:
@@ -128,6 +142,7 @@ class _Api:
         return Response(to_json(answer.body), answer.status, dict(answer.headers), content_type)
 
 
+_UNUSED = (b"cookie", b"baggage")
 _FRAMEWORK = "rest-framework-version"
 _READING = ("GET", "HEAD", "OPTIONS")
 

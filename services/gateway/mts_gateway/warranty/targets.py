@@ -27,6 +27,21 @@ class Place(StrEnum):
     METER = "meter"
 
 
+_CONTRACTS = f"{ROOT}/{{version}}/{CONTRACTS.name}"
+_METERS = f"{_CONTRACTS}/{{contractId}}/child/{METERS.name}"
+
+TEMPLATES = (
+    ROOT,
+    f"{ROOT}/{{version}}/describe",
+    _CONTRACTS,
+    f"{_CONTRACTS}/describe",
+    f"{_CONTRACTS}/{{contractId}}",
+    _METERS,
+    f"{_METERS}/describe",
+    f"{_METERS}/{{contractMeterId}}",
+)
+"""The URLs that `find` knows, as measurements and traces call them; the more special first."""
+
 VERBS = {
     Place.CONTRACTS: ("GET", "POST"),
     Place.METERS: ("GET", "POST"),
