@@ -14,6 +14,7 @@ import httpx
 import yaml
 
 from mts_stack.containers import docker_answers
+from mts_stack.http import PLAIN, says_well
 from mts_stack.processes import SYSTEM_PATH, Process, StackFault, free_ports
 
 IMAGE = "prom/prometheus:v2.55.0"
@@ -47,7 +48,7 @@ class Prometheus:
         return [exemplar for series in found for exemplar in series["exemplars"]]
 
     def _get(self, what: str, **parameters: str) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=CALL_SECONDS)
+        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=CALL_SECONDS, verify=PLAIN)
         return answer.raise_for_status().json()["data"]
 
 
@@ -100,7 +101,4 @@ def program(name: str, directory: Path) -> Sequence[str]:
 
 
 def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/-/ready", timeout=CALL_SECONDS).is_success
-    except httpx.TransportError:
-        return False
+    return says_well(f"{url}/-/ready", CALL_SECONDS)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
+from mts_stack.http import PLAIN, says_well
 from mts_stack.processes import SYSTEM_PATH, Process, StackFault, find_program, free_ports, listens, write_secret
 
 ADMIN = "mts_admin"
@@ -138,17 +139,14 @@ class RabbitServer:
 
 def management_answers(admin_url: str) -> bool:
     """Whether the management API serves."""
-    try:
-        return httpx.get(f"{admin_url}/api/overview", timeout=CALL_SECONDS).is_success
-    except httpx.TransportError:
-        return False
+    return says_well(f"{admin_url}/api/overview", CALL_SECONDS)
 
 
 class Management:
     """One vhost through the management API. Every call blocks, and raises httpx's errors."""
 
     def __init__(self, admin_url: str, vhost: str) -> None:
-        self._client = httpx.Client(base_url=f"{admin_url}/api", timeout=CALL_SECONDS)
+        self._client = httpx.Client(base_url=f"{admin_url}/api", timeout=CALL_SECONDS, verify=PLAIN)
         self._user = urlsplit(admin_url).username or ""
         self.vhost = vhost
         self._path = quote(vhost, safe="")

@@ -16,11 +16,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
-import httpx
 from cryptography.fernet import Fernet
 
 from mts_common.database import Statements, open_pool
 from mts_gateway.clients import DEFAULT_VALID_DAYS, Clients, NewToken
+from mts_stack.http import says_well
 from mts_stack.postgres import ROLES, RoleUrls
 from mts_stack.processes import Process, StackFault, free_ports
 from mts_stack.tls import Tls
@@ -163,17 +163,11 @@ class Services:
 
     def ready(self, name: str) -> bool:
         """Whether the service says that it is ready."""
-        return self._says_well(f"{self.health_url(name)}/ready", HEALTH_SECONDS)
+        return says_well(f"{self.health_url(name)}/ready", HEALTH_SECONDS, self.trust)
 
     def alive(self, name: str) -> bool:
         """Whether the service says that it is alive, as soon as a supervisor expects it to."""
-        return self._says_well(f"{self.health_url(name)}/live", LIVE_SECONDS)
-
-    def _says_well(self, url: str, seconds: float) -> bool:
-        try:
-            return httpx.get(url, verify=self.trust, timeout=seconds).is_success
-        except httpx.TransportError:
-            return False
+        return says_well(f"{self.health_url(name)}/live", LIVE_SECONDS, self.trust)
 
     def stop(self, *names: str) -> None:
         """End these services, or all, in order; diallers drain at the same time."""

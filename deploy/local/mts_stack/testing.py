@@ -14,6 +14,7 @@ import httpx
 from mts_common.database import migrate
 from mts_metersim.fleet import Meter
 from mts_stack.fleet import Fleet, Simulator
+from mts_stack.http import PLAIN
 from mts_stack.modems import Bank, Modems
 from mts_stack.postgres import ROLES, RoleUrls
 from mts_stack.rabbitmq import Management, vhost_url
@@ -60,7 +61,7 @@ class StackUnderTest:
         lines_file = None if self._modems is None else self._modems.lines_file
         self.services = Services(directory, self.amqp_url, database, tls, {**TEST_SETTINGS, **settings}, lines_file)
         self.token = ""
-        self.http = self.admin = httpx.Client()
+        self.http = self.admin = httpx.Client(verify=PLAIN)
 
     @property
     def modems(self) -> Modems:

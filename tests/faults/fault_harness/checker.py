@@ -17,14 +17,13 @@ from typing import Any
 import asyncpg
 import httpx
 
-from fault_harness.system import System, run_apart
+from fault_harness.system import LOOK_SECONDS, System, run_apart
 from fault_harness.workload import Said, Workload
 from mts_common import database, topology
 from mts_results.projections import PROJECTIONS
 from mts_results.rebuild import rebuild
 
 DRAIN_SECONDS = 120.0
-LOOK_SECONDS = 0.1
 SLACK = timedelta(seconds=0.5)
 READERS = 4
 

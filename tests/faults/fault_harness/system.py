@@ -20,19 +20,21 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-import httpx
 
 from fault_harness.armed import Failpoints
 from fault_harness.proxy import Proxy
 from mts_metersim.fleet import Fault, FaultKind, Meter
 from mts_metersim.presets import fleet
 from mts_stack.fixtures import fresh_database, fresh_vhost
+from mts_stack.http import says_well
 from mts_stack.postgres import ROLES
 from mts_stack.processes import Process, free_ports, wait_until
 from mts_stack.servers import GivenServer, Server, Servers
 from mts_stack.testing import StackUnderTest
 
 DATABASE_SECONDS = 30.0
+CALL_SECONDS = 5.0
+LOOK_SECONDS = 0.1
 LOCK_SECONDS = 100.0
 READY_SECONDS = 120.0
 QUICK, TOGETHER, SLOW = 20, 4, 4
@@ -188,7 +190,7 @@ class System:
         environment: Mapping[str, str] = {**first.environment, **own, **settings}
         process = Process(name, first.command, first.directory, environment, stop_seconds=10.0)
         process.start()
-        process.wait_ready(lambda: _is_ready(f"http://127.0.0.1:{port}/health/ready"), READY_SECONDS)
+        process.wait_ready(lambda: says_well(f"http://127.0.0.1:{port}/health/ready", CALL_SECONDS), READY_SECONDS)
         self._more[name] = process
         return process
 
@@ -317,13 +319,6 @@ def _far_window() -> str:
     return json.dumps([window])
 
 
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5.0).is_success
-    except httpx.TransportError:
-        return False
-
-
 def _proxy(url: str) -> Proxy:
     parts = urlsplit(url)
     return Proxy(parts.hostname or "127.0.0.1", parts.port or 0)
@@ -341,4 +336,4 @@ def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> 
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.03)
+        time.sleep(LOOK_SECONDS)
