@@ -51,7 +51,7 @@ def test_a_scheduler_that_is_away_for_longer_than_a_lease_costs_no_test_and_no_t
     system: System, workload: Workload, checker: Checker
 ) -> None:
     meter = system.meter("latency", 1)
-    begun, ended = len(system.calls_of(meter)), len(system.calls_of(meter, "connection_end"))
+    begun, ended = len(system.calls_of(meter, "sign_on")), len(system.calls_of(meter, "connection_end"))
     order = workload.order_under_way(meter, surveyDays=1)
     system.stack.services.kill("scheduler")
     until(lambda: len(system.calls_of(meter, "connection_end")) > ended, "hung up")
@@ -62,4 +62,4 @@ def test_a_scheduler_that_is_away_for_longer_than_a_lease_costs_no_test_and_no_t
     checker.verify(workload)
     tries = system.value("SELECT tries FROM scheduler.job WHERE test_id = $1", order.answer)
     assert tries == 1
-    assert len(system.calls_of(meter)) - begun > 1
+    assert len(system.calls_of(meter, "sign_on")) - begun > 1
